@@ -1,0 +1,348 @@
+import type { ExecutionAdapter } from '../enumerations.ts';
+import { second, type Instant } from '../instant.ts';
+import type { Ticker } from '../identifiers.ts';
+import type {
+  BrokerAsset,
+  BrokerOrder,
+  Clock,
+  ExecutionVenue,
+  Lookup,
+  SubmitOutcome,
+  TransportFailure,
+  VenueExchange,
+  WritePermit,
+} from '../ports.ts';
+import type { Telemetry } from '../telemetry.ts';
+import type { ExecutionRequest } from './message.ts';
+import {
+  deriveProvenance,
+  duplicateAtBroker,
+  senderOf,
+  submitFailure,
+  transportReason,
+  type Provenance,
+  type RouteFailure,
+  type TransportReason,
+} from './provenance.ts';
+
+/** What a claim found, decided inside one transaction under the account's lock. */
+export type Claim =
+  /** The write is ours: controls, risk and reservation were read and open in the claiming transaction. */
+  | { readonly kind: 'claimed'; readonly permit: WritePermit }
+  /** An earlier worker may have written. This permit resolves; it never sends. */
+  | {
+      readonly kind: 'unresolved';
+      readonly permit: WritePermit;
+      /** What the receipt recorded of the write; empty when its worker died before it could. */
+      readonly codes: readonly string[];
+    }
+  | { readonly kind: 'denied'; readonly codes: readonly string[] }
+  /** The adapter was passed by and the request moved to the other queue, in the same transaction. */
+  | { readonly kind: 'rerouted'; readonly reason: string }
+  /** An order, or a final answer, exists already. */
+  | { readonly kind: 'finished' }
+  /** Another worker's lease is alive. */
+  | { readonly kind: 'busy'; readonly until: Instant };
+
+/**
+ * How the breaker counts an exchange: business refusals are healthy answers. `unobserved` is not counted: whoever resolves
+ * the write of another worker met no failure, that worker either counted it or died for reasons of its own.
+ */
+export type TransportVerdict = 'answered' | 'failed' | 'unobserved';
+
+/**
+ * The ledger of broker writes. Every settling call is conditional on the permit's fencing token: a worker that was
+ * overtaken gets `false` and must stop.
+ */
+export interface ExecutionLedger {
+  /** @param asset metadata of the symbol, `null` when it could not be had: live trading then fails closed. */
+  claim(request: ExecutionRequest, adapter: ExecutionAdapter, asset: BrokerAsset | null, now: Instant): Promise<Claim>;
+  /**
+   * Commits "the socket is about to open". `false`, and nothing may be sent, when the claim was lost or its lease is over,
+   * when the order has expired, or when the kill switch or the emergency stop was engaged since the claim.
+   */
+  markInFlight(permit: WritePermit, now: Instant): Promise<boolean>;
+  /** Nothing was sent: the receipt may be claimed again. */
+  release(permit: WritePermit, codes: readonly string[], verdict: TransportVerdict, now: Instant): Promise<boolean>;
+  settleOrder(
+    permit: WritePermit,
+    settled: {
+      readonly request: ExecutionRequest;
+      readonly outcome: 'acknowledged' | 'adopted';
+      readonly order: BrokerOrder;
+      readonly provenance: Provenance;
+      readonly exchange: VenueExchange;
+      readonly codes: readonly string[];
+      readonly verdict: TransportVerdict;
+    },
+    now: Instant,
+  ): Promise<boolean>;
+  settleRejected(
+    permit: WritePermit,
+    settled: {
+      readonly request: ExecutionRequest;
+      readonly codes: readonly string[];
+      readonly message: string;
+      readonly exchange: VenueExchange;
+    },
+    now: Instant,
+  ): Promise<boolean>;
+  /** The outcome is not known: it counts as exposure until a lookup resolves it. */
+  settleUnknown(
+    permit: WritePermit,
+    settled: {
+      readonly request: ExecutionRequest;
+      readonly codes: readonly string[];
+      readonly exchange: VenueExchange;
+      readonly verdict: TransportVerdict;
+    },
+    now: Instant,
+  ): Promise<boolean>;
+  /** Lookups prove that the broker has no such order: moves it to the fallback queue, or denies it when there is none. */
+  settleAbsent(
+    permit: WritePermit,
+    settled: {
+      readonly request: ExecutionRequest;
+      readonly failure: RouteFailure;
+      readonly exchange: VenueExchange;
+      readonly verdict: TransportVerdict;
+    },
+    now: Instant,
+  ): Promise<'fallen_back' | 'denied' | 'superseded'>;
+}
+
+export interface RoutePorts {
+  readonly ledger: ExecutionLedger;
+  /** The adapter of this router. */
+  readonly venue: ExecutionVenue;
+  /** The broker of record: lookups go there directly, never through LEAN. */
+  readonly broker: Pick<ExecutionVenue, 'getOrderByClientOrderId'>;
+  /** Metadata of an asset, kept for the day; `null` when it cannot be had. */
+  readonly asset: (symbol: Ticker) => Promise<BrokerAsset | null>;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+export type RouteResult =
+  | 'acknowledged'
+  | 'adopted'
+  | 'rejected'
+  | 'denied'
+  | 'fallen_back'
+  | 'unknown'
+  | 'finished'
+  /** The message has to come back: another worker holds the order, or nothing could be sent. */
+  | 'retry';
+
+/** When a lost order is looked for, milliseconds after the failure. Absence is believed after the last one only. */
+export const lookupSchedule = [500, 2_000, 5_000] as const;
+
+/** Looks an order up until it is found, until a lookup fails, or until every scheduled look said "absent". */
+export const lookUp = async (
+  broker: RoutePorts['broker'],
+  clientOrderId: string,
+  clock: Clock,
+  schedule: readonly number[] = lookupSchedule,
+): Promise<Lookup> => {
+  let waited = 0;
+  let last: Lookup | null = null;
+  for (const at of schedule) {
+    await clock.sleep(at - waited);
+    waited = at;
+    last = await broker.getOrderByClientOrderId(clientOrderId);
+    if (last.kind !== 'absent') return last;
+  }
+  if (last === null) throw new RangeError('expected at least one scheduled look, found none');
+  return last;
+};
+
+/**
+ * How long one request may wait for rate limits, all waits together, milliseconds. The function lives 25 s and needs the
+ * rest for its claims, its broker calls and the looks for a lost order; a message that comes back finds its order expired.
+ */
+export const longestRateLimitWait = 10 * second;
+
+/**
+ * Takes one execution request to one adapter: claim, exactly one broker call, settle. What cannot be known now is stored
+ * as unknown and left to the order sync.
+ */
+export const routeOrder = async (request: ExecutionRequest, ports: RoutePorts): Promise<RouteResult> => {
+  ports.telemetry.count('execution_requests_total', 1, { adapter: ports.venue.adapter });
+  return attempt(request, longestRateLimitWait, ports);
+};
+
+/** @param patience what is left of the time for rate limits, milliseconds. */
+const attempt = async (request: ExecutionRequest, patience: number, ports: RoutePorts): Promise<RouteResult> => {
+  const { ledger, venue, clock, telemetry } = ports;
+  const adapter = venue.adapter;
+  const claim = await ledger.claim(request, adapter, await ports.asset(request.order.symbol), clock.now());
+  switch (claim.kind) {
+    case 'finished':
+      return 'finished';
+    case 'busy':
+      return 'retry';
+    case 'denied':
+      for (const code of claim.codes) telemetry.count('denials_total', 1, { code });
+      return 'denied';
+    case 'rerouted':
+      telemetry.count('execution_fallback_total', 1, { from: adapter, to: 'alpaca' });
+      telemetry.count('execution_fallback_reason_total', 1, { reason: claim.reason });
+      return 'fallen_back';
+    case 'unresolved': {
+      const failure = submitFailure(adapter, claim.codes);
+      return resolve(
+        request,
+        claim.permit,
+        { failure, known: failure === duplicateAtBroker, verdict: 'unobserved' },
+        ports,
+      );
+    }
+    case 'claimed':
+      if (!(await ledger.markInFlight(claim.permit, clock.now()))) return 'retry';
+      return settle(request, claim.permit, await venue.submit(request.order, claim.permit), patience, ports);
+  }
+};
+
+const settle = async (
+  request: ExecutionRequest,
+  permit: WritePermit,
+  outcome: SubmitOutcome,
+  patience: number,
+  ports: RoutePorts,
+): Promise<RouteResult> => {
+  const { ledger, venue, clock, telemetry } = ports;
+  const adapter = venue.adapter;
+  const submitCode = (failure: TransportFailure): TransportReason => transportReason(adapter, 'submit_order', failure);
+  switch (outcome.kind) {
+    case 'acknowledged': {
+      const provenance = deriveProvenance(request.route, adapter, outcome.order.raw, 'route');
+      const settled = await ledger.settleOrder(
+        permit,
+        {
+          request,
+          outcome: 'acknowledged',
+          order: outcome.order,
+          provenance,
+          exchange: outcome.exchange,
+          codes: [],
+          verdict: 'answered',
+        },
+        clock.now(),
+      );
+      telemetry.count('orders_submitted_total', 1, { adapter });
+      return settled ? 'acknowledged' : 'retry';
+    }
+    case 'rejected': {
+      const code = `broker_rejected_${outcome.rejection}`;
+      const settled = await ledger.settleRejected(
+        permit,
+        { request, codes: [code], message: outcome.message, exchange: outcome.exchange },
+        clock.now(),
+      );
+      telemetry.count('orders_rejected_total', 1, { code });
+      return settled ? 'rejected' : 'retry';
+    }
+    case 'duplicate':
+      return resolve(request, permit, { failure: submitCode('http_422'), known: true, verdict: 'answered' }, ports);
+    case 'rate_limited': {
+      // A structured refusal before acceptance: the same receipt may be claimed again once the window has turned.
+      const code = 'broker_rejected_rate_limited';
+      // A reset that has passed already must not turn into a loop without a pause.
+      const wait = Math.max(second, outcome.retryAt - clock.now());
+      if (clock.now() + wait >= request.expiresAt || wait > patience) {
+        const settled = await ledger.settleRejected(
+          permit,
+          {
+            request,
+            codes: [code],
+            message: 'rate limit lasts longer than the order can wait',
+            exchange: outcome.exchange,
+          },
+          clock.now(),
+        );
+        telemetry.count('orders_rejected_total', 1, { code });
+        return settled ? 'rejected' : 'retry';
+      }
+      if (!(await ledger.release(permit, [code], 'answered', clock.now()))) return 'retry';
+      await clock.sleep(wait);
+      return attempt(request, patience - wait, ports);
+    }
+    case 'not_sent':
+      // Without a connection nothing was accepted. Only another adapter makes a second try worthwhile at once.
+      if (request.route.expected === adapter && adapter === 'lean')
+        return resolve(
+          request,
+          permit,
+          { failure: submitCode(outcome.failure), known: false, verdict: 'failed' },
+          ports,
+        );
+      await ledger.release(permit, [submitCode(outcome.failure)], 'failed', clock.now());
+      return 'retry';
+    case 'unknown':
+      telemetry.count('orders_unknown_total', 1);
+      return resolve(request, permit, { failure: submitCode(outcome.failure), known: false, verdict: 'failed' }, ports);
+  }
+};
+
+/** Finds out what became of a write. `known`: the venue itself said that it has the order. */
+const resolve = async (
+  request: ExecutionRequest,
+  permit: WritePermit,
+  {
+    failure,
+    known,
+    verdict,
+  }: { readonly failure: TransportReason; readonly known: boolean; readonly verdict: TransportVerdict },
+  ports: RoutePorts,
+): Promise<RouteResult> => {
+  const { ledger, venue, broker, clock, telemetry } = ports;
+  const adapter = venue.adapter;
+  const found = await lookUp(broker, request.order.clientOrderId, clock);
+  const unknown = async (codes: readonly string[]): Promise<RouteResult> =>
+    (await ledger.settleUnknown(permit, { request, codes, exchange: found.exchange, verdict }, clock.now()))
+      ? 'unknown'
+      : 'retry';
+  switch (found.kind) {
+    case 'found': {
+      const order = found.order;
+      const sender = senderOf(request.route, adapter, failure);
+      const provenance = deriveProvenance(request.route, sender, order.raw, 'adopted');
+      const settled = await ledger.settleOrder(
+        permit,
+        {
+          request,
+          outcome: 'adopted',
+          order,
+          provenance,
+          exchange: found.exchange,
+          codes: known ? [] : [failure],
+          verdict,
+        },
+        clock.now(),
+      );
+      telemetry.count('orders_adopted_total', 1);
+      return settled ? 'adopted' : 'retry';
+    }
+    case 'absent': {
+      // "Known" and "absent" at once is a contradiction, not a proof of absence.
+      if (known) return unknown([failure]);
+      const settled = await ledger.settleAbsent(
+        permit,
+        {
+          request,
+          failure: { adapter, code: failure, at: clock.now(), receiptId: permit.receiptId },
+          exchange: found.exchange,
+          verdict,
+        },
+        clock.now(),
+      );
+      if (settled === 'superseded') return 'retry';
+      if (settled === 'denied') return 'denied';
+      telemetry.count('execution_fallback_total', 1, { from: adapter, to: 'alpaca' });
+      telemetry.count('execution_fallback_reason_total', 1, { reason: failure });
+      return 'fallen_back';
+    }
+    case 'failed':
+      return unknown([failure, transportReason('alpaca', 'get_order_by_client_order_id', found.failure)]);
+  }
+};

@@ -1,0 +1,97 @@
+import {
+  expectedAdapter,
+  stateSkipReason,
+  statesFor,
+  type AdapterState,
+  type AdapterStateName,
+  type RoutingPolicy,
+  type Ticker,
+} from '@torghut/domain';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+const [aapl, nvda] = ['AAPL', 'NVDA'] as Ticker[] as [Ticker, Ticker];
+const policy = (changes: Partial<RoutingPolicy> = {}): RoutingPolicy => ({
+  primary: 'lean',
+  fallback: 'alpaca',
+  kind: 'all',
+  allowlist: new Set(),
+  ...changes,
+});
+const state = (name: AdapterStateName, changes: Partial<AdapterState> = {}): AdapterState => ({
+  adapter: 'lean',
+  symbol: null,
+  state: name,
+  breaker: 'closed',
+  healthReason: null,
+  ...changes,
+});
+const skip = (...states: AdapterState[]) => stateSkipReason(states, 'lean', aapl);
+const anySymbol = fc.stringMatching(/^[A-Z]{1,5}$/).map((text) => text as Ticker);
+
+describe('routing policy', () => {
+  it('[E5] `all` expects every symbol at the primary adapter, whatever a list says', () => {
+    fc.assert(
+      fc.property(anySymbol, fc.constantFrom('lean', 'alpaca'), fc.array(anySymbol), (symbol, primary, listed) => {
+        expect(expectedAdapter(policy({ primary, allowlist: new Set(listed) }), symbol)).toEqual({
+          adapter: primary,
+          tag: `all:${primary}`,
+        });
+      }),
+    );
+  });
+
+  it('[E5] an allowlist expects what it names at the primary adapter and everything else at the other one', () => {
+    const listed = policy({ kind: 'allowlist', allowlist: new Set([aapl]) });
+    expect(expectedAdapter(listed, aapl)).toEqual({ adapter: 'lean', tag: 'allowlist:lean' });
+    expect(expectedAdapter(listed, nvda)).toEqual({ adapter: 'alpaca', tag: 'allowlist:not_listed:alpaca' });
+    expect(expectedAdapter({ ...listed, primary: 'alpaca' }, nvda).adapter).toBe('lean');
+  });
+
+  it('[E5] an empty allowlist sends nothing to the primary adapter', () => {
+    fc.assert(
+      fc.property(anySymbol, (symbol) => {
+        expect(expectedAdapter(policy({ kind: 'allowlist' }), symbol).adapter).toBe('alpaca');
+      }),
+    );
+  });
+});
+
+describe('states operators and health checks set', () => {
+  const own = { symbol: aapl };
+
+  it('[E6] nothing is passed by without a state, and a state of another adapter or symbol says nothing', () => {
+    expect(skip()).toBeNull();
+    expect(skip(state('disabled', { adapter: 'alpaca' }), state('disabled', { symbol: nvda }))).toBeNull();
+  });
+
+  it.each<[string, AdapterStateName | null, AdapterStateName | null, ReturnType<typeof skip>]>([
+    ['a disabled adapter is passed by', 'disabled', null, 'adapter_disabled'],
+    ['an adapter under review is passed by', 'manual_review', null, 'symbol_manual_review'],
+    ['an adapter in canary admits no symbol without a canary state', 'canary', null, 'adapter_disabled'],
+    ['an adapter in canary admits a canary symbol', 'canary', 'canary', null],
+    ['a canary symbol is admitted by an enabled adapter', 'enabled', 'canary', null],
+    ['a disabled symbol overrides an enabled adapter', 'enabled', 'disabled', 'adapter_disabled'],
+    ['a symbol under review overrides an enabled adapter', 'enabled', 'manual_review', 'symbol_manual_review'],
+    ['an enabled symbol does not get past a disabled adapter', 'disabled', 'enabled', 'adapter_disabled'],
+    ['an enabled symbol does not get past an adapter under review', 'manual_review', 'enabled', 'symbol_manual_review'],
+    ['an enabled symbol does not get past an adapter in canary', 'canary', 'enabled', 'adapter_disabled'],
+    ['a canary symbol does not get past a disabled adapter', 'disabled', 'canary', 'adapter_disabled'],
+    ['a canary symbol does not get past an adapter under review', 'manual_review', 'canary', 'symbol_manual_review'],
+    ['a disabled symbol is passed by in canary', 'canary', 'disabled', 'adapter_disabled'],
+    ['a symbol under review is passed by in canary', 'canary', 'manual_review', 'symbol_manual_review'],
+  ])('[E5][E6] %s', (_title, global, symbol, reason) => {
+    const states = [...(global === null ? [] : [state(global)]), ...(symbol === null ? [] : [state(symbol, own)])];
+    expect(skip(...states)).toBe(reason);
+    expect(skip(...states.reverse())).toBe(reason);
+  });
+
+  it('finds the state of the adapter and the one of the symbol on it', () => {
+    const [global, symbol] = [state('enabled'), state('canary', own)];
+    expect(statesFor([symbol, state('disabled', { symbol: nvda }), global], 'lean', aapl)).toEqual({
+      global,
+      own: symbol,
+    });
+    expect(statesFor([], 'lean', aapl)).toEqual({ global: null, own: null });
+  });
+});
