@@ -1,0 +1,124 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { schemaVersion } from '@torghut/domain';
+import { migratePostgres } from '@torghut/platform';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { postgresMigrations } from '../../support/migrations.ts';
+import { testDatabase } from '../../support/postgres.ts';
+import type { TestDatabase } from '../../support/postgres.ts';
+
+let db: TestDatabase;
+let directory: string;
+const connections: pg.Client[] = [];
+
+const connect = async (): Promise<pg.Client> => {
+  const client = new pg.Client({ connectionString: db.url('torghut_owner') });
+  await client.connect();
+  connections.push(client);
+  return client;
+};
+const file = (name: string, sql: string): Promise<void> => writeFile(join(directory, name), sql);
+const catalogue = async (): Promise<readonly unknown[]> => {
+  const { rows } = await db.owner.query<{ relname: string }>(
+    `SELECT relname, relkind, relacl::text, oid FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY relname`,
+  );
+  return rows;
+};
+
+beforeEach(async () => {
+  db = await testDatabase({ empty: true });
+  directory = await mkdtemp(join(tmpdir(), 'torghut-migrations-'));
+});
+afterEach(async () => {
+  await Promise.all(connections.splice(0).map((client) => client.end()));
+  await db.close();
+  await rm(directory, { recursive: true });
+});
+
+describe('migrations of the repository', () => {
+  it('build the schema this code expects from an empty database, and change nothing the second time', async () => {
+    const client = await connect();
+    const first = await migratePostgres(client, postgresMigrations);
+    expect(first.version).toBe(schemaVersion);
+    expect(first.applied.at(-1)).toBe(schemaVersion);
+    const before = await catalogue();
+    expect(await migratePostgres(client, postgresMigrations)).toEqual({ applied: [], version: schemaVersion });
+    expect(await catalogue()).toEqual(before);
+  });
+
+  it('are applied once when two runners start together', async () => {
+    const reports = await Promise.all(
+      [connect(), connect()].map(async (client) => migratePostgres(await client, postgresMigrations)),
+    );
+    const applied = reports.map((report) => report.applied.length);
+    expect(Math.min(...applied)).toBe(0);
+    expect(Math.max(...applied)).toBeGreaterThan(0);
+  });
+
+  it('refuse to go on when an applied migration was changed', async () => {
+    await cp(postgresMigrations, directory, { recursive: true });
+    const client = await connect();
+    await migratePostgres(client, directory);
+    const changed = join(directory, '0004_decisions.sql');
+    await writeFile(changed, `${await readFile(changed, 'utf8')}\n-- changed`);
+    await expect(migratePostgres(client, directory)).rejects.toThrow(
+      /0004_decisions\.sql was changed after it was applied .* put the change into a new migration/,
+    );
+  });
+});
+
+describe('migration runner', () => {
+  it('names file, line and statement of a failure, and leaves nothing of that migration behind', async () => {
+    await file('0001_first.sql', 'CREATE TABLE first (id int);');
+    await file('0002_second.sql', 'CREATE TABLE second (id int);\n\n-- why\nCREATE TABLE third (id nothing);');
+    const client = await connect();
+    await expect(migratePostgres(client, directory)).rejects.toThrow(
+      /^0002_second\.sql, line 4 \(CREATE TABLE third \(id nothing\)\): type "nothing" does not exist$/,
+    );
+    const { rows } = await db.owner.query<{ found: string[] }>(
+      `SELECT array_agg(relname::text ORDER BY relname) AS found FROM pg_class
+       WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
+    );
+    expect(rows[0]!.found).toEqual(['first', 'schema_migrations']);
+
+    await file('0002_second.sql', 'CREATE TABLE second (id int);');
+    expect(await migratePostgres(client, directory)).toEqual({ applied: ['0002'], version: '0002' });
+  });
+
+  it.each<[string, readonly (readonly [string, string])[], RegExp]>([
+    ['a migration that is missing from the release', [], /has migration 0002, which this release does not contain/],
+    [
+      'a migration older than the last',
+      [
+        ['0001_late.sql', 'SELECT 1'],
+        ['0002_known.sql', 'SELECT 2'],
+      ],
+      /0001_late\.sql is older than the applied migration 0002/,
+    ],
+    [
+      'two migrations of one number',
+      [
+        ['0002_known.sql', 'SELECT 2'],
+        ['0002_other.sql', 'SELECT 3'],
+      ],
+      /have the same number; history is one line/,
+    ],
+    [
+      'a file with another name',
+      [
+        ['0002_known.sql', 'SELECT 2'],
+        ['notes.txt', ''],
+      ],
+      /expected only NNNN_name\.sql .* found "notes\.txt"/,
+    ],
+  ])('refuses %s', async (_, files, message) => {
+    const client = await connect();
+    await file('0002_known.sql', 'SELECT 2');
+    await migratePostgres(client, directory);
+    await rm(join(directory, '0002_known.sql'));
+    for (const [name, sql] of files) await file(name, sql);
+    await expect(migratePostgres(client, directory)).rejects.toThrow(message);
+  });
+});
