@@ -1,0 +1,80 @@
+import type { Clock, Read } from '@torghut/domain';
+import type * as z from 'zod';
+import { httpExchange } from '../http/exchange.ts';
+import type { HttpExchange, HttpRequest } from '../http/exchange.ts';
+import { failureOf, isSuccess, parseJsonAnswer } from '../http/json-answer.ts';
+import { readRateLimit } from './rate-limit.ts';
+import type { RateLimit } from './rate-limit.ts';
+
+export interface AlpacaCredentials {
+  readonly keyId: string;
+  readonly secretKey: string;
+}
+
+export interface AlpacaConfig {
+  /** Of the trading API, without a trailing path: the paper host unless live trading is active. */
+  readonly baseUrl: string;
+  /** Called for each request; the provider caches. */
+  readonly credentials: () => Promise<AlpacaCredentials>;
+  /** Makes the provider forget what it cached. Called after a refused read, which is then repeated once. */
+  readonly onUnauthorized?: () => Promise<void>;
+  /** Of a whole exchange; 5 000 when absent. */
+  readonly timeoutMs?: number;
+}
+
+export interface AlpacaConnection {
+  /** One exchange, never repeated. */
+  write(method: 'POST' | 'DELETE', path: string, body?: string): Promise<HttpExchange>;
+  /** One exchange; a second one with fresh credentials when the first was not authorised. */
+  read(path: string): Promise<HttpExchange>;
+  readParsed<T>(path: string, schema: z.ZodType<T>): Promise<Read<T>>;
+  /** The request budget in the last answer that stated one. */
+  rateLimit(): RateLimit | null;
+}
+
+const defaultTimeoutMs = 5_000;
+
+export const alpacaConnection = (config: AlpacaConfig, clock: Clock): AlpacaConnection => {
+  let lastRateLimit: RateLimit | null = null;
+
+  const exchange = async (method: HttpRequest['method'], path: string, body?: string): Promise<HttpExchange> => {
+    const { keyId, secretKey } = await config.credentials();
+    const http = await httpExchange(
+      {
+        method,
+        url: `${config.baseUrl}${path}`,
+        headers: { 'apca-api-key-id': keyId, 'apca-api-secret-key': secretKey },
+        ...(body === undefined ? {} : { body }),
+        timeoutMs: config.timeoutMs ?? defaultTimeoutMs,
+      },
+      clock,
+    );
+    if (http.kind !== 'not_sent') lastRateLimit = readRateLimit(http.headers) ?? lastRateLimit;
+    return http;
+  };
+
+  const read = async (path: string): Promise<HttpExchange> => {
+    const first = await exchange('GET', path);
+    if (first.kind !== 'answer' || first.status !== 401 || config.onUnauthorized === undefined) return first;
+    await config.onUnauthorized();
+    return exchange('GET', path);
+  };
+
+  return {
+    write: exchange,
+    read,
+    readParsed: async (path, schema) => readResult(await read(path), schema),
+    rateLimit: () => lastRateLimit,
+  };
+};
+
+/** The parsed body of a successful read, or why there is none. */
+export const readResult = <T>(http: HttpExchange, schema: z.ZodType<T>): Read<T> => {
+  if (http.kind !== 'answer' || !isSuccess(http.status)) return { ok: false, ...failureOf(http) };
+  const parsed = parseJsonAnswer(http, schema);
+  return parsed.ok ? parsed : { ok: false, failure: 'contract_violation', detail: parsed.detail };
+};
+
+/** A path with its query, encoded. */
+export const withQuery = (path: string, query: Readonly<Record<string, string>>): string =>
+  `${path}?${new URLSearchParams(query).toString()}`;

@@ -1,0 +1,226 @@
+import {
+  parseSettings,
+  queues,
+  secretKeys,
+  SettingsError,
+  type BrokerAsset,
+  type BrokerReads,
+  eventBusKey,
+  type Clock,
+  type EventBus,
+  type Hash,
+  type MessagePublisher,
+  type Settings,
+  type Ticker,
+} from '@torghut/domain';
+import * as z from 'zod';
+import {
+  createEventBridgeClient,
+  createSecretsManagerClient,
+  createSqsClient,
+  type AwsClientOptions,
+} from '../aws/clients.ts';
+import { eventBus } from '../aws/event-bus.ts';
+import { secretsReader, type SecretsReader } from '../aws/secrets-reader.ts';
+import { sqsPublisher, type TopicQueue } from '../aws/sqs-publisher.ts';
+import type { AlpacaConfig } from '../alpaca/connection.ts';
+import { createClickHouse, type ClickHouse } from '../clickhouse/client.ts';
+import { systemClock } from '../clock.ts';
+import type { LeanConfig } from '../lean/venue.ts';
+import type { JangarConfig } from '../jangar/universe.ts';
+import { checkBoot } from '../postgres/boot-check.ts';
+import type { Pool } from '../postgres/pool.ts';
+import type { InvocationTelemetry } from '../telemetry/invocation-telemetry.ts';
+import { createTelemetry } from '../telemetry/powertools.ts';
+import { openDatabase } from './database.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the one-machine deployment and tests bring along instead of what the environment names. */
+export interface Overrides {
+  readonly clock?: Clock;
+  readonly telemetry?: InvocationTelemetry;
+}
+
+/** Everything a function can reach, opened when it is first asked for. */
+export interface Connections {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly telemetry: InvocationTelemetry;
+  /** Content hash of the deployed domain layer: the code a decision was made with. */
+  readonly codeHash: Hash;
+  readonly database: () => Promise<Pool>;
+  /**
+   * The same pool, for functions that trade: refused unless schema, privileges and controls are what this code needs.
+   * @throws BootRefused
+   */
+  readonly ledger: () => Promise<Pool>;
+  readonly clickhouse: () => Promise<ClickHouse>;
+  readonly alpaca: () => AlpacaConfig;
+  readonly lean: () => LeanConfig;
+  readonly jangar: () => JangarConfig;
+  readonly publisher: () => MessagePublisher;
+  readonly events: () => EventBus;
+}
+
+/** The database is not the one this code was built for. Nothing is traded; the next invocation looks again. */
+export class BootRefused extends Error {
+  override readonly name = 'BootRefused';
+
+  constructor(problems: readonly string[]) {
+    super(`refused to start: ${problems.join('; ')}`);
+  }
+}
+
+const clickhouseSecret = z.object({ username: z.string().min(1), password: z.string() });
+const alpacaSecret = z.object({ key_id: z.string().min(1), secret_key: z.string().min(1) });
+const jangarSecret = z.object({ api_key: z.string().optional() });
+
+/** A statement of the trading path must fail well before the function does. */
+const statementTimeoutMs = 8_000;
+
+/**
+ * Opens what `environment` names for one function.
+ * @throws SettingsError naming every setting at fault.
+ */
+export const connect = (service: string, environment: Environment, overrides: Overrides = {}): Connections => {
+  const settings = parseSettings(environment);
+  const clock = overrides.clock ?? systemClock;
+  const codeHash = environment['TORGHUT_CODE_HASH'];
+  if (codeHash === undefined || !/^[0-9a-f]{64}$/.test(codeHash)) {
+    throw new SettingsError([
+      `TORGHUT_CODE_HASH: expected the 64 hex digits of the domain layer, found "${codeHash ?? ''}"`,
+    ]);
+  }
+  const required = (key: string): string => {
+    const value = environment[key];
+    if (value === undefined || value === '') throw new SettingsError([`${key}: expected a value, found none`]);
+    return value;
+  };
+  const requiredUrl = (key: string, value: string | null): string => value ?? required(key);
+
+  const endpoint = environment['AWS_ENDPOINT_URL'];
+  const awsOptions: AwsClientOptions = {
+    ...(environment['AWS_REGION'] === undefined ? {} : { region: environment['AWS_REGION'] }),
+    ...(endpoint === undefined
+      ? {}
+      : {
+          endpoint,
+          credentials: {
+            accessKeyId: required('AWS_ACCESS_KEY_ID'),
+            secretAccessKey: required('AWS_SECRET_ACCESS_KEY'),
+          },
+        }),
+  };
+  let reader: SecretsReader | null = null;
+  const secrets = (): SecretsReader => (reader ??= secretsReader(createSecretsManagerClient(awsOptions), { clock }));
+  let pool: Promise<Pool> | null = null;
+  const database = (): Promise<Pool> =>
+    (pool ??= openDatabase({
+      secrets: secrets(),
+      secretId: required(secretKeys.database),
+      applicationName: service,
+      statementTimeoutMs,
+    }));
+
+  return {
+    settings,
+    clock,
+    codeHash: codeHash as Hash,
+    telemetry: overrides.telemetry ?? createTelemetry({ service }),
+
+    database,
+    ledger: async () => {
+      const opened = await database();
+      const boot = await checkBoot(opened, { now: clock.now() });
+      if (boot.ok) return opened;
+      // Not kept open: the next attempt connects anew.
+      pool = null;
+      await opened.end();
+      throw new BootRefused(boot.problems);
+    },
+
+    clickhouse: async () => {
+      const { username, password } = await secrets().get(required(secretKeys.clickhouse), clickhouseSecret);
+      return createClickHouse({
+        url: requiredUrl('TA_CLICKHOUSE_URL', settings.TA_CLICKHOUSE_URL),
+        username,
+        password,
+        timeoutSeconds: settings.TA_CLICKHOUSE_TIMEOUT_SECONDS,
+        clock,
+      });
+    },
+
+    alpaca: () => {
+      const secretId = required(secretKeys.alpaca);
+      return {
+        baseUrl: settings.APCA_API_BASE_URL,
+        credentials: async () => {
+          const { key_id, secret_key } = await secrets().get(secretId, alpacaSecret);
+          return { keyId: key_id, secretKey: secret_key };
+        },
+        onUnauthorized: async () => {
+          await secrets().refresh(secretId, alpacaSecret);
+        },
+      };
+    },
+
+    lean: () => ({
+      baseUrl: requiredUrl('TRADING_LEAN_RUNNER_URL', settings.TRADING_LEAN_RUNNER_URL),
+      timeoutMs: settings.TRADING_LEAN_RUNNER_TIMEOUT_SECONDS * 1_000,
+      healthTimeoutMs: settings.TRADING_LEAN_RUNNER_HEALTHCHECK_TIMEOUT_SECONDS * 1_000,
+    }),
+
+    jangar: () => {
+      const secretId = environment[secretKeys.jangar];
+      return {
+        url: settings.JANGAR_SYMBOLS_URL ?? undefined,
+        timeoutMs: settings.TRADING_UNIVERSE_TIMEOUT_SECONDS * 1_000,
+        ...(secretId === undefined
+          ? {}
+          : { apiKey: async () => (await secrets().get(secretId, jangarSecret)).api_key ?? '' }),
+      };
+    },
+
+    events: () => eventBus(createEventBridgeClient(awsOptions), required(eventBusKey)),
+
+    publisher: () => {
+      const topics = Object.entries(queues).flatMap(([topic, { environmentKey, fifo }]): [string, TopicQueue][] => {
+        const url = environment[environmentKey];
+        return url === undefined ? [] : [[topic, { url, fifo }]];
+      });
+      return sqsPublisher(createSqsClient(awsOptions), Object.fromEntries(topics));
+    },
+  };
+};
+
+const assetMaxAgeMs = 24 * 60 * 60 * 1_000;
+
+/** What "no such asset" means to an order: known, and not to be traded. */
+const absentAsset = (symbol: Ticker): BrokerAsset => ({
+  symbol,
+  active: false,
+  tradable: false,
+  shortable: false,
+  easyToBorrow: false,
+  fractionable: false,
+  attributes: [],
+});
+
+/** Asset metadata, asked once a day for each symbol; `null` when the broker did not say. */
+export const assetLookup = (
+  reads: Pick<BrokerReads, 'asset'>,
+  clock: Clock,
+): ((symbol: Ticker) => Promise<BrokerAsset | null>) => {
+  const known = new Map<Ticker, { readonly asset: BrokerAsset; readonly readAt: number }>();
+  return async (symbol) => {
+    const cached = known.get(symbol);
+    if (cached !== undefined && clock.now() - cached.readAt < assetMaxAgeMs) return cached.asset;
+    const read = await reads.asset(symbol);
+    // A failed read is no knowledge: it is asked again next time.
+    if (!read.ok) return null;
+    const asset = read.value ?? absentAsset(symbol);
+    known.set(symbol, { asset, readAt: clock.now() });
+    return asset;
+  };
+};

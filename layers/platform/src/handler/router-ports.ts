@@ -1,0 +1,49 @@
+import type { ExecutionAdapter, ExecutionVenue, MessagePublisher, Outbox, RoutePorts } from '@torghut/domain';
+import { alpacaReads } from '../alpaca/reads.ts';
+import { alpacaVenue } from '../alpaca/venue.ts';
+import { leanVenue } from '../lean/venue.ts';
+import { postgresExecutionLedger } from '../postgres/execution-ledger.ts';
+import { postgresOutbox } from '../postgres/outbox-store.ts';
+import type { InvocationTelemetry } from '../telemetry/invocation-telemetry.ts';
+import { assetLookup, connect, type Environment, type Overrides } from './connections.ts';
+
+/** What a router works with: one adapter, the broker of record, the ledger, and the way to the other queue. */
+export interface RouterPorts extends RoutePorts {
+  readonly telemetry: InvocationTelemetry;
+  readonly outbox: Outbox;
+  readonly publisher: MessagePublisher;
+}
+
+/**
+ * The ports of a router from its environment.
+ * @throws SettingsError naming every setting at fault; SecretUnavailable when a secret cannot be read.
+ */
+export const routerPorts = async (
+  adapter: ExecutionAdapter,
+  environment: Environment,
+  overrides: Overrides = {},
+): Promise<RouterPorts> => {
+  const connections = connect(`${adapter}-router`, environment, overrides);
+  const { settings, clock, telemetry } = connections;
+  const pool = await connections.ledger();
+  const broker = alpacaVenue(connections.alpaca(), clock);
+  const venue: ExecutionVenue = adapter === 'lean' ? leanVenue(connections.lean(), clock) : broker;
+  const account = settings.TRADING_ACCOUNT_LABEL;
+  return {
+    ledger: postgresExecutionLedger(pool, {
+      account,
+      limits: settings.limits,
+      tradingEnabled: settings.TRADING_ENABLED,
+      liveEnabled: settings.TRADING_LIVE_ENABLED,
+      fallback: settings.TRADING_EXECUTION_FALLBACK_ADAPTER,
+      universeMaxStaleSeconds: settings.TRADING_UNIVERSE_MAX_STALE_SECONDS,
+    }),
+    venue,
+    broker,
+    asset: assetLookup(alpacaReads(connections.alpaca(), clock), clock),
+    outbox: postgresOutbox(pool, account),
+    publisher: connections.publisher(),
+    clock,
+    telemetry,
+  };
+};

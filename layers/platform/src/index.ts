@@ -1,0 +1,105 @@
+export { classifySubmitRefusal, submitRefusals } from './alpaca/broker-error.ts';
+export type { BrokerError, SubmitRefusal } from './alpaca/broker-error.ts';
+export type { AlpacaConfig, AlpacaCredentials } from './alpaca/connection.ts';
+export { alpacaOrderBody, normaliseAlpacaBody } from './alpaca/order-body.ts';
+export type { RateLimit } from './alpaca/rate-limit.ts';
+export { alpacaReads } from './alpaca/reads.ts';
+export type { AlpacaReads } from './alpaca/reads.ts';
+export { alpacaVenue } from './alpaca/venue.ts';
+export type { AlpacaVenue } from './alpaca/venue.ts';
+export { createEventBridgeClient, createSecretsManagerClient, createSqsClient } from './aws/clients.ts';
+export type { AwsClientOptions } from './aws/clients.ts';
+export { eventBus, eventSourceName } from './aws/event-bus.ts';
+export { secretsReader, SecretUnavailable } from './aws/secrets-reader.ts';
+export type { SecretsReader } from './aws/secrets-reader.ts';
+export { sqsPublisher } from './aws/sqs-publisher.ts';
+export type { TopicQueue } from './aws/sqs-publisher.ts';
+export { createClickHouse } from './clickhouse/client.ts';
+export type {
+  ClickHouse,
+  ClickHouseAnswer,
+  ClickHouseConfig,
+  ClickHouseFailure,
+  ClickHouseParameter,
+  ClickHouseQuery,
+} from './clickhouse/client.ts';
+export { migrateClickHouse } from './clickhouse/migrator.ts';
+export type { ClickHouseTarget } from './clickhouse/migrator.ts';
+export { clickHouseSignalStore } from './clickhouse/signal-store.ts';
+export type { SignalTables } from './clickhouse/signal-store.ts';
+export { systemClock } from './clock.ts';
+export { assetLookup, BootRefused, connect } from './handler/connections.ts';
+export type { Connections, Environment, Overrides } from './handler/connections.ts';
+export { openDatabase } from './handler/database.ts';
+export type { DatabaseOptions } from './handler/database.ts';
+export { get, httpHandler, openGet } from './handler/http.ts';
+export type { HttpAnswer, HttpMethod, Identity, Route } from './handler/http.ts';
+export { wiredOnFirstUse, withPreset } from './handler/preset.ts';
+export type { LambdaFunction } from './handler/preset.ts';
+export { problemsOf } from './handler/problem.ts';
+export type { Problem } from './handler/problem.ts';
+export { routerPorts } from './handler/router-ports.ts';
+export type { RouterPorts } from './handler/router-ports.ts';
+export { routerHandler } from './handler/router.ts';
+export { scheduleInput } from './handler/schedule-input.ts';
+export { InvalidEventError, scheduledHandler } from './handler/scheduled.ts';
+export { fifoGroup, ownGroup, sqsBatchHandler } from './handler/sqs-batch.ts';
+export type { QueueBatch } from './handler/sqs-batch.ts';
+export { httpExchange } from './http/exchange.ts';
+export type { HttpExchange, HttpRequest } from './http/exchange.ts';
+export { jangarUniverse } from './jangar/universe.ts';
+export type { JangarConfig } from './jangar/universe.ts';
+export { leanOrderBody, normaliseLeanBody } from './lean/order-body.ts';
+export { leanVenue } from './lean/venue.ts';
+export type { LeanConfig } from './lean/venue.ts';
+export { MigrationFailed, MigrationRefused } from './migrations.ts';
+export type { MigrationReport } from './migrations.ts';
+export { checkBoot } from './postgres/boot-check.ts';
+export type { BootCheck } from './postgres/boot-check.ts';
+export { postgresCycleLedger } from './postgres/cycle-ledger.ts';
+export { postgresExecutionLedger } from './postgres/execution-ledger.ts';
+export { jsonText, toJson } from './postgres/json.ts';
+export { migratePostgres } from './postgres/migrator.ts';
+export type { MigrationConnection } from './postgres/migrator.ts';
+export { postgresOrderLedger } from './postgres/order-ledger.ts';
+export { postgresOutbox } from './postgres/outbox-store.ts';
+export { createPool, inTransaction, TransactionConflict } from './postgres/pool.ts';
+export type { Pool, PoolConfig, Queryable, TransactionOptions } from './postgres/pool.ts';
+export { runtimePrivileges, runtimeSequences } from './postgres/privileges.ts';
+export type { RuntimePrivileges } from './postgres/privileges.ts';
+export { backfillProvenance } from './postgres/provenance-backfill.ts';
+export type { ProvenanceBackfill, ProvenanceOutcome } from './postgres/provenance-backfill.ts';
+export type {
+  AdapterRow,
+  CapitalStageRow,
+  ControlRow,
+  CycleRow,
+  Operations,
+} from './postgres/read-model/operations.ts';
+export type {
+  DecisionRow,
+  ExecutionRow,
+  ExecutionTca,
+  ProvenanceSummary,
+  RowFilter,
+} from './postgres/read-model/orders.ts';
+export { operatorReadModel } from './postgres/read-model/read-model.ts';
+export type {
+  EvidenceReads,
+  MeasurementReads,
+  OperatorReadModel,
+  StatusReads,
+} from './postgres/read-model/read-model.ts';
+export type { AutonomyTotals, LastRun, RunEvidence } from './postgres/read-model/research.ts';
+export { readFreshnessInput, readSessionToday } from './postgres/read-model/signal-windows.ts';
+export type { SessionToday } from './postgres/read-model/signal-windows.ts';
+export { seedControls } from './postgres/seed-controls.ts';
+export type { InitialControls } from './postgres/seed-controls.ts';
+export { expositionContentType, renderExposition } from './telemetry/exposition.ts';
+export type { InvocationTelemetry } from './telemetry/invocation-telemetry.ts';
+export { createMemoryTelemetry } from './telemetry/memory.ts';
+export type { LogLine, MemoryTelemetry } from './telemetry/memory.ts';
+export { createTelemetry } from './telemetry/powertools.ts';
+export { redactingReplacer } from './telemetry/redact.ts';
+export { saveCalendar } from './postgres/calendar-store.ts';
+export { enterInitialStage, registerFeatureContract, syncCatalog } from './postgres/catalog-store.ts';

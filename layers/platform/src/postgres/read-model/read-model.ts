@@ -1,0 +1,85 @@
+import type {
+  AccountLabel,
+  DecisionStatus,
+  FreshnessInput,
+  HistogramSample,
+  Instant,
+  OrderState,
+  ScalarSample,
+} from '@torghut/domain';
+import type { Pool, Queryable } from '../pool.ts';
+import { readCounters, readHistograms } from './measurements.ts';
+import { type Operations, readOperations } from './operations.ts';
+import {
+  type DecisionRow,
+  type ExecutionRow,
+  listDecisions,
+  listExecutions,
+  type ProvenanceSummary,
+  readProvenance,
+  type RowFilter,
+} from './orders.ts';
+import { type AutonomyTotals, readAutonomy, readRunEvidence, type RunEvidence } from './research.ts';
+import { readFreshnessInput, readSessionToday, type SessionToday } from './signal-windows.ts';
+import { inSnapshot } from './sql.ts';
+
+export interface StatusReads {
+  readonly operations: Operations;
+  readonly freshness: FreshnessInput;
+  /** Null when the calendar has no row for the date. */
+  readonly today: SessionToday | null;
+  readonly autonomy: AutonomyTotals;
+}
+
+export interface MeasurementReads extends StatusReads {
+  readonly provenance: ProvenanceSummary;
+  readonly counters: readonly ScalarSample[];
+  readonly histograms: readonly HistogramSample[];
+}
+
+export interface EvidenceReads {
+  readonly runs: readonly RunEvidence[];
+  readonly today: SessionToday | null;
+}
+
+/** What the operator API reads, for one account. Every member is one consistent snapshot of a few statements. */
+export interface OperatorReadModel {
+  readonly account: AccountLabel;
+  /** Null when the calendar has no row for the date. */
+  today(now: Instant): Promise<SessionToday | null>;
+  status(now: Instant): Promise<StatusReads>;
+  /** `provenanceSince`: start of the span over which provenance is measured. */
+  measurements(now: Instant, provenanceSince: Instant): Promise<MeasurementReads>;
+  evidence(now: Instant, limit: number): Promise<EvidenceReads>;
+  decisions(filter: RowFilter<DecisionStatus>): Promise<readonly DecisionRow[]>;
+  executions(filter: RowFilter<OrderState>): Promise<readonly ExecutionRow[]>;
+  provenance(since: Instant): Promise<ProvenanceSummary>;
+}
+
+const readStatus = async (db: Queryable, account: AccountLabel, now: Instant): Promise<StatusReads> => {
+  const { input: freshness, today } = await readFreshnessInput(db, account, now);
+  // One after the other: a connection runs one statement at a time anyway.
+  const operations = await readOperations(db, account, now);
+  return { freshness, today, operations, autonomy: await readAutonomy(db, account, now) };
+};
+
+export const operatorReadModel = (pool: Pool, account: AccountLabel): OperatorReadModel => ({
+  account,
+  today: (now) => readSessionToday(pool, now),
+  status: (now) => inSnapshot(pool, (db) => readStatus(db, account, now)),
+  measurements: (now, provenanceSince) =>
+    inSnapshot(pool, async (db) => ({
+      ...(await readStatus(db, account, now)),
+      provenance: await readProvenance(db, account, provenanceSince),
+      counters: await readCounters(db, account),
+      histograms: await readHistograms(db, account),
+    })),
+  evidence: (now, limit) =>
+    inSnapshot(pool, async (db) => ({
+      today: await readSessionToday(db, now),
+      runs: await readRunEvidence(db, account, now, limit),
+    })),
+  decisions: (filter) => listDecisions(pool, account, filter),
+  executions: (filter) => listExecutions(pool, account, filter),
+  provenance: (since) => readProvenance(pool, account, since),
+});

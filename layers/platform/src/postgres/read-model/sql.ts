@@ -1,0 +1,33 @@
+import { type Instant, toText } from '@torghut/domain';
+import { inTransaction, type Pool, type Queryable } from '../pool.ts';
+
+/** A timestamptz column as the one text form of an instant. */
+export const instantText = (column: string): string =>
+  `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+/** A timestamptz column as milliseconds since the epoch. */
+export const epochMs = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8`;
+
+/** A numeric column as canonical decimal text: no exponent, no trailing zeros. */
+export const decimalColumn = (column: string): string => `trim_scale(${column})::text`;
+
+/** An instant as a query parameter. */
+export const instantParameter = (at: Instant | null): string | null => (at === null ? null : toText(at));
+
+/** Runs reads against one consistent snapshot, in a transaction that cannot write. */
+export const inSnapshot = <T>(pool: Pool, read: (db: Queryable) => Promise<T>): Promise<T> =>
+  inTransaction(
+    pool,
+    async (client) => {
+      await client.query('SET TRANSACTION READ ONLY');
+      return read(client);
+    },
+    { isolation: 'repeatable read' },
+  );
+
+/** The only row of a statement that always returns one. */
+export const onlyRow = <Row>(rows: readonly Row[]): Row => {
+  const [row, ...rest] = rows;
+  if (row === undefined || rest.length > 0) throw new Error(`expected one row, found ${rows.length}`);
+  return row;
+};
