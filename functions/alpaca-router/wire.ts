@@ -1,0 +1,5 @@
+import { routerPorts, type Environment, type Overrides, type RouterPorts } from '@torghut/platform';
+
+/** The ports of the Alpaca router from its environment. */
+export const wire = (environment: Environment, overrides: Overrides = {}): Promise<RouterPorts> =>
+  routerPorts('alpaca', environment, overrides);

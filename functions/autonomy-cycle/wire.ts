@@ -1,0 +1,43 @@
+import {
+  clickHouseSignalStore,
+  connect,
+  jangarUniverse,
+  postgresCycleLedger,
+  postgresOutbox,
+  type Environment,
+  type InvocationTelemetry,
+  type Overrides,
+} from '@torghut/platform';
+import type { CyclePorts } from './run.ts';
+
+/**
+ * The ports of the trading cycle from its environment.
+ * @throws SettingsError naming every setting at fault; SecretUnavailable when a secret cannot be read.
+ */
+export const wire = async (
+  environment: Environment,
+  overrides: Overrides = {},
+): Promise<CyclePorts & { readonly telemetry: InvocationTelemetry }> => {
+  const connections = connect('autonomy-cycle', environment, overrides);
+  const { settings, clock, telemetry, codeHash } = connections;
+  const pool = await connections.ledger();
+  const account = settings.TRADING_ACCOUNT_LABEL;
+  return {
+    ledger: postgresCycleLedger(pool, {
+      account,
+      limits: settings.limits,
+      cursorSource: `ta:${settings.TRADING_SIGNAL_WINDOW_SIZE}`,
+    }),
+    signals: clickHouseSignalStore(await connections.clickhouse(), {
+      signals: settings.TRADING_SIGNAL_TABLE,
+      bars: settings.TRADING_PRICE_TABLE,
+    }),
+    universe: jangarUniverse(connections.jangar(), clock),
+    outbox: postgresOutbox(pool, account),
+    publisher: connections.publisher(),
+    clock,
+    telemetry,
+    settings,
+    codeHash,
+  };
+};

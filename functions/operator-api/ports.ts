@@ -1,0 +1,30 @@
+import type { Clock, FreshnessLimits, Instant } from '@torghut/domain';
+import type { BootCheck, InvocationTelemetry, OperatorReadModel } from '@torghut/platform';
+
+/** What a dependency answered when it was asked. */
+export interface Probe {
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+export interface OperatorApiPorts {
+  readonly clock: Clock;
+  readonly telemetry: InvocationTelemetry;
+  readonly reads: OperatorReadModel;
+  readonly checkBoot: (now: Instant) => Promise<BootCheck>;
+  readonly probes: {
+    readonly clickhouse: () => Promise<Probe>;
+    readonly broker: () => Promise<Probe>;
+  };
+  readonly configuration: OperatorApiConfiguration;
+}
+
+export interface OperatorApiConfiguration {
+  readonly mode: 'paper' | 'live';
+  readonly llmStage: number;
+  /** Research runs that an evidence continuity check looks at unless the request says otherwise. */
+  readonly evidenceRunLimit: number;
+  readonly freshness: FreshnessLimits & { readonly signalSloHours: number };
+  /** Content hash of the deployed domain layer; null where the code is not bundled. */
+  readonly codeHash: string | null;
+}

@@ -1,0 +1,147 @@
+import { evaluateFreshness, hour, toText } from '@torghut/domain';
+import { expositionContentType, get, type HttpAnswer, openGet, renderExposition, type Route } from '@torghut/platform';
+import { type EvidenceContinuity, evidenceContinuity } from './evidence-continuity.ts';
+import { metricSamples, metricsBody } from './measurements.ts';
+import type { OperatorApiPorts } from './ports.ts';
+import { decisionQuery, evidenceQuery, executionQuery, provenanceQuery } from './queries.ts';
+import { readiness } from './readiness.ts';
+import { remembered } from './remembered.ts';
+import { autonomyBody, statusBody } from './status.ts';
+
+const provenanceSpanMs = 24 * hour;
+const evidenceCacheMs = 60_000;
+
+const json = (body: unknown, status = 200): HttpAnswer => ({ status, body });
+
+/** The routes of the operator API over its ports. */
+export const run = (ports: OperatorApiPorts): readonly Route[] => {
+  const { clock, telemetry, reads, configuration } = ports;
+  const ready = readiness(ports);
+
+  const checkEvidence = async (limit: number): Promise<EvidenceContinuity> => {
+    const now = clock.now();
+    const evidence = evidenceContinuity(await reads.evidence(now, limit), now);
+    telemetry.count('evidence_continuity_checks_total', 1);
+    if (!evidence.ok) telemetry.count('evidence_continuity_failures_total', 1);
+    return evidence;
+  };
+  const currentEvidence = remembered(clock, evidenceCacheMs, () => checkEvidence(configuration.evidenceRunLimit));
+
+  const samples = async (now: number) =>
+    metricSamples(await reads.measurements(now, now - provenanceSpanMs), configuration, now);
+
+  return [
+    openGet('/healthz', () => Promise.resolve(json({ status: 'ok', service: 'operator-api' }))),
+
+    get('/readyz', async () => {
+      const { checks } = await ready();
+      const ok = Object.values(checks).every((check) => check.ok);
+      return json({ ok, checks }, ok ? 200 : 503);
+    }),
+
+    get('/db-check', async () => {
+      const { boot } = await ready();
+      return json({
+        ok: boot.ok,
+        schema_version: boot.schemaVersion,
+        expected_version: boot.expectedVersion,
+        missing_privileges: boot.missingPrivileges,
+        problems: boot.problems,
+        checked_at: toText(boot.checkedAt),
+      });
+    }),
+
+    get('/trading/status', async () => {
+      const now = clock.now();
+      return json({ account_label: reads.account, ...statusBody(await reads.status(now), configuration, now) });
+    }),
+
+    get('/trading/autonomy', async () => {
+      const now = clock.now();
+      const status = await reads.status(now);
+      return json(autonomyBody(status, await currentEvidence(), configuration, now));
+    }),
+
+    get(
+      '/trading/autonomy/evidence-continuity',
+      async ({ query }) =>
+        json(await (query.run_limit === null ? currentEvidence(query.refresh) : checkEvidence(query.run_limit))),
+      evidenceQuery,
+    ),
+
+    get('/trading/metrics', async () => {
+      const now = clock.now();
+      return json(metricsBody(await samples(now), reads.account, now));
+    }),
+
+    get('/metrics', async () => ({
+      status: 200,
+      text: renderExposition(await samples(clock.now())),
+      contentType: expositionContentType,
+    })),
+
+    get(
+      '/trading/decisions',
+      async ({ query }) => {
+        const decisions = await reads.decisions(query);
+        return json({ as_of: toText(clock.now()), account_label: reads.account, count: decisions.length, decisions });
+      },
+      decisionQuery,
+    ),
+
+    get(
+      '/trading/executions',
+      async ({ query }) => {
+        const executions = await reads.executions(query);
+        return json({ as_of: toText(clock.now()), account_label: reads.account, count: executions.length, executions });
+      },
+      executionQuery,
+    ),
+
+    get(
+      '/trading/executions/provenance',
+      async ({ query }) => {
+        const now = clock.now();
+        const since = query.since ?? now - provenanceSpanMs;
+        return json({ as_of: toText(now), since: toText(since), ...(await reads.provenance(since)) });
+      },
+      provenanceQuery,
+    ),
+
+    get('/trading/health', async () => {
+      const now = clock.now();
+      const { checks } = await ready();
+      const { postgres, clickhouse, broker, calendar } = checks;
+      const dependencies = {
+        postgres,
+        clickhouse,
+        broker,
+        calendar,
+        ...(postgres.ok ? await tradingChecks(ports, now) : {}),
+      };
+      const ok = Object.values(dependencies).every((check) => check.ok);
+      return json({ status: ok ? 'ok' : 'degraded', dependencies }, ok ? 200 : 503);
+    }),
+  ];
+};
+
+/** Whether the loop itself is alive: its cycle in an open session, and its universe. */
+const tradingChecks = async ({ reads, configuration }: OperatorApiPorts, now: number) => {
+  const status = await reads.status(now);
+  const { missingCycle, sessionOpen } = evaluateFreshness(status.freshness, configuration.freshness);
+  const { universe } = status.operations;
+  const at = toText(now);
+  return {
+    cycle: {
+      ok: !missingCycle.page,
+      detail: sessionOpen ? `last finished ${missingCycle.ageSeconds ?? 0} s ago` : 'market closed',
+      checked_at: at,
+    },
+    universe: {
+      // Before the first cycle of a session nothing needs a universe.
+      ok: universe === null ? !sessionOpen : universe.status === 'ok',
+      detail: universe === null ? 'not resolved yet' : `${universe.status}: ${universe.reason}`,
+      checked_at: at,
+    },
+  };
+};
