@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { accountLabelPattern, type AccountLabel } from '@torghut/domain';
+import {
+  backfillProvenance,
+  enterInitialStage,
+  migratePostgres,
+  registerFeatureContract,
+  seedControls,
+  syncCatalog,
+} from '@torghut/platform';
+import pg from 'pg';
+import { deployedCatalog } from '../local/catalog.ts';
+
+/**
+ * What is done to a ledger as its owner: `migrate` brings schema, feature contract, strategy catalog and the initial rows
+ * of an account up to this release; `backfill` derives the route of imported executions. The connection is DATABASE_URL,
+ * so that no password stands in a process list.
+ */
+const usage = `usage: npm run database -- migrate --account LABEL | backfill [--apply]
+  migrate    apply the migrations, register the feature contract, sync infra/strategies.yaml, seed the account's controls
+             (kill switch engaged, trading and autonomy off) and put enabled strategies into shadow
+  backfill   route provenance of imported executions: counts per outcome, written only with --apply
+DATABASE_URL is the connection of a member of torghut_owner.`;
+
+class UsageError extends Error {}
+
+const connect = async (): Promise<pg.Client> => {
+  const connectionString = process.env['DATABASE_URL'];
+  if (connectionString === undefined) throw new UsageError('DATABASE_URL: expected a postgres:// URL, found none');
+  const client = new pg.Client({ connectionString, application_name: 'torghut-database' });
+  await client.connect();
+  return client;
+};
+
+const migrate = async (client: pg.Client, account: AccountLabel): Promise<void> => {
+  const { applied, version } = await migratePostgres(client, join(import.meta.dirname, '../../migrations/postgres'));
+  await client.query('SET ROLE torghut_owner');
+  await registerFeatureContract(client);
+  const { disabled } = await syncCatalog(client, await deployedCatalog(), 'sync');
+  const at = Date.now();
+  const seeded = await seedControls(client, {
+    accountLabel: account,
+    killSwitch: true,
+    tradingEnabled: false,
+    autonomyEnabled: false,
+    tradingMode: 'paper',
+    actor: 'npm run database',
+    at,
+  });
+  await enterInitialStage(client, account, 'shadow', 'npm run database', at);
+  console.log(`schema version ${version ?? 'none'}; applied: ${applied.join(', ') || 'nothing new'}`);
+  console.log(`strategies disabled because the catalog lacks them: ${disabled.join(', ') || 'none'}`);
+  console.log(`controls written for ${account}: ${seeded.join(', ') || 'none, they were there'}`);
+};
+
+const backfill = async (client: pg.Client, dryRun: boolean): Promise<void> => {
+  await client.query('SET ROLE torghut_owner');
+  const report = await backfillProvenance(client, { dryRun });
+  for (const { expected, actual, rows, changed } of report.outcomes)
+    console.log(
+      `expected ${expected}, actual ${actual}: ${rows} rows, ${changed} ${dryRun ? 'would change' : 'changed'}`,
+    );
+  const coverage = report.coverage === null ? 'no rows' : `${(report.coverage * 100).toFixed(2)} % known`;
+  console.log(
+    `${report.rows} imported executions, ${coverage}${dryRun ? '; nothing was written, --apply writes' : ''}`,
+  );
+};
+
+const main = async (): Promise<void> => {
+  const { values, positionals } = parseArgs({
+    options: { account: { type: 'string' }, apply: { type: 'boolean' }, help: { type: 'boolean' } },
+    allowPositionals: true,
+  });
+  if (values.help === true) {
+    console.log(usage);
+    return;
+  }
+  const [command, ...rest] = positionals;
+  if ((command !== 'migrate' && command !== 'backfill') || rest.length > 0)
+    throw new UsageError(`expected migrate or backfill, found "${positionals.join(' ')}"\n${usage}`);
+  const account = values.account ?? '';
+  if (command === 'migrate' && !accountLabelPattern.test(account))
+    throw new UsageError(`--account: expected lower-case letters, digits, _ or -, found "${account}"`);
+  const client = await connect();
+  try {
+    await (command === 'migrate' ? migrate(client, account as AccountLabel) : backfill(client, values.apply !== true));
+  } finally {
+    await client.end();
+  }
+};
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = error instanceof UsageError || error instanceof TypeError ? 2 : 1;
+}

@@ -1,0 +1,46 @@
+import { type Duration, TimeZone } from 'aws-cdk-lib';
+import {
+  ContextAttribute,
+  Schedule,
+  ScheduleExpression,
+  ScheduleTargetInput,
+  TimeWindow,
+} from 'aws-cdk-lib/aws-scheduler';
+import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+
+import type { TorghutFunction } from './torghut-function.ts';
+
+export interface MarketScheduleProps {
+  readonly target: TorghutFunction;
+  /** `cron(…)` of EventBridge Scheduler. */
+  readonly expression: string;
+  /** IANA name of the zone the expression is read in. */
+  readonly timezone: string;
+  readonly retries: number;
+  /** An invocation older than this is given up; at least 60 s. */
+  readonly maxEventAge: Duration;
+  readonly deadLetter: IQueue;
+}
+
+/**
+ * Invokes a function on the market's clock. The scheduled time is the only input and the window id, so that a late or
+ * repeated invocation names the window it belongs to. Retries and age have no default here: the service's own (185
+ * retries over 24 hours) would trade yesterday's window.
+ */
+export class MarketSchedule extends Construct {
+  constructor(scope: Construct, id: string, props: MarketScheduleProps) {
+    super(scope, id);
+    new Schedule(this, 'Schedule', {
+      schedule: ScheduleExpression.expression(props.expression, TimeZone.of(props.timezone)),
+      timeWindow: TimeWindow.off(),
+      target: new LambdaInvoke(props.target.lambda, {
+        input: ScheduleTargetInput.fromObject({ scheduledFor: ContextAttribute.scheduledTime }),
+        retryAttempts: props.retries,
+        maxEventAge: props.maxEventAge,
+        deadLetterQueue: props.deadLetter,
+      }),
+    });
+  }
+}

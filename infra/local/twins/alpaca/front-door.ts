@@ -1,0 +1,31 @@
+import { minute } from '@torghut/domain';
+import type { Clock } from '@torghut/domain';
+import type { TwinAnswer } from '../faults.ts';
+import type { TwinRequest } from '../http-twin.ts';
+import { uuidOf } from '../random.ts';
+import { answerOf, rateLimited, unauthorized } from './refusals.ts';
+
+/** Keys and the request budget, before anything else; every answer states its id and what is left of the budget. */
+export const frontDoor = (clock: Clock, seed: number, requestsPerMinute: number) => {
+  let window = -1;
+  let used = 0;
+  let answered = 0;
+  return async (request: TwinRequest, inner: () => TwinAnswer | Promise<TwinAnswer>): Promise<TwinAnswer> => {
+    const current = Math.floor(clock.now() / minute);
+    if (current !== window) [window, used] = [current, 0];
+    used += 1;
+    answered += 1;
+    const hasKeys = ['apca-api-key-id', 'apca-api-secret-key'].every((name) => (request.headers[name] ?? '') !== '');
+    const answer = !hasKeys ? answerOf(unauthorized) : used > requestsPerMinute ? answerOf(rateLimited) : await inner();
+    return {
+      ...answer,
+      headers: {
+        'x-request-id': uuidOf(seed, 'request', answered, clock.now()),
+        'x-ratelimit-limit': String(requestsPerMinute),
+        'x-ratelimit-remaining': String(Math.max(0, requestsPerMinute - used)),
+        'x-ratelimit-reset': String(((window + 1) * minute) / 1_000),
+        ...answer.headers,
+      },
+    };
+  };
+};

@@ -1,0 +1,241 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Clock } from '@torghut/domain';
+import { faultOf } from './faults.ts';
+import type { Fault, TwinAnswer } from './faults.ts';
+
+export interface TwinRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly text: string;
+  /** Decoded groups of the route's pattern. */
+  readonly parameters: readonly string[];
+}
+
+export interface Route<Operation extends string> {
+  readonly operation: Operation;
+  readonly method: string;
+  /** Matches the whole path. */
+  readonly path: RegExp;
+  readonly handle: (request: TwinRequest) => TwinAnswer | Promise<TwinAnswer>;
+}
+
+export interface HttpTwin<Operation extends string> {
+  readonly url: string;
+  /** Puts a fault in force for some operations or all; `null` ends it. `down` closes the port, anything else reopens it. */
+  setFault(fault: Fault | null, operations?: readonly Operation[]): Promise<void>;
+  /** Closes the port and every connection; requests still held have no further effect. */
+  stop(): Promise<void>;
+}
+
+export interface HttpTwinConfig<Operation extends string> {
+  readonly clock: Clock;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly seed: number;
+  readonly routes: readonly Route<Operation>[];
+  readonly notFound: TwinAnswer;
+}
+
+/** A request that is never answered is held until its caller leaves, at most this long in the clock's time. */
+const longestHoldMs = 60_000;
+/** Longer than any client keeps an idle connection, so that no request meets a connection that is just closing. */
+const keepAliveMs = 65_000;
+
+/** Serves the routes on 127.0.0.1, with faults in between. */
+export const startHttpTwin = async <Operation extends string>(
+  config: HttpTwinConfig<Operation>,
+): Promise<HttpTwin<Operation>> => {
+  const { clock, seed, routes, notFound } = config;
+  const occurrences = new Map<string, number>();
+  let inForce: { readonly fault: Fault; readonly operations: readonly Operation[] | null } | null = null;
+  let stopped = false;
+
+  const faultFor = (operation: Operation, request: TwinRequest): Fault | null => {
+    if (inForce === null || (inForce.operations !== null && !inForce.operations.includes(operation))) return null;
+    const key = `${request.method} ${request.path} ${request.text}`;
+    const occurrence = occurrences.get(key) ?? 0;
+    occurrences.set(key, occurrence + 1);
+    return faultOf(inForce.fault, seed, key, occurrence);
+  };
+
+  const respond = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = new URL(message.url ?? '/', 'http://twin');
+    const route = routes.find(({ method, path }) => method === message.method && path.test(url.pathname));
+    const text = await bodyOf(message);
+    // The caller left before the request was complete: there is nothing to act on.
+    if (text === null) return;
+    if (route === undefined) {
+      send(response, notFound);
+      return;
+    }
+    const request: TwinRequest = {
+      method: route.method,
+      path: url.pathname,
+      query: url.searchParams,
+      headers: message.headers as Readonly<Record<string, string | undefined>>,
+      text,
+      parameters: (route.path.exec(url.pathname) ?? []).slice(1).map(decoded),
+    };
+    const process = async (): Promise<TwinAnswer> => (stopped ? notFound : route.handle(request));
+    const fault = faultFor(route.operation, request);
+    if (fault === null) send(response, await process());
+    else await misbehave(fault, process, response, clock);
+  };
+
+  const server = createServer((message, response) => {
+    respond(message, response).catch((error: unknown) => {
+      // A bug of the twin must not look like a venue's answer.
+      response.destroy(error instanceof Error ? error : undefined);
+      throw error;
+    });
+  });
+  server.keepAliveTimeout = keepAliveMs;
+
+  const listen = (port: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+      server.closeAllConnections();
+    });
+
+  await listen(config.port);
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async setFault(fault, operations) {
+      inForce = fault === null ? null : { fault, operations: operations ?? null };
+      const down = fault?.kind === 'down';
+      if (down && server.listening) await close();
+      if (!down && !server.listening) await listen(port);
+    },
+    async stop() {
+      stopped = true;
+      if (server.listening) await close();
+    },
+  };
+};
+
+const misbehave = async (
+  fault: Fault,
+  process: () => Promise<TwinAnswer>,
+  response: ServerResponse,
+  clock: Clock,
+): Promise<void> => {
+  switch (fault.kind) {
+    case 'slow':
+      await callerGone(response, clock);
+      await clock.sleep(fault.lateByMs);
+      await process();
+      return;
+    case 'accept_then_timeout':
+      await process();
+      await callerGone(response, clock);
+      return;
+    case 'refuse_then_timeout':
+      await callerGone(response, clock);
+      return;
+    case 'accept_then_answer':
+      await process();
+      send(response, fault.answer);
+      return;
+    case 'answer':
+      send(response, fault.answer);
+      return;
+    case 'reset':
+      if (fault.processed) await process();
+      response.destroy();
+      return;
+    case 'cut_body':
+      sendHalf(response, await process());
+      return;
+    case 'content_type': {
+      const answer = await process();
+      send(response, { ...answer, headers: { ...answer.headers, 'content-type': fault.contentType } });
+      return;
+    }
+    case 'altered_body': {
+      const answer = await process();
+      send(response, { ...answer, body: { ...(answer.body as Record<string, unknown>), ...fault.change } });
+      return;
+    }
+    case 'processed_twice':
+      await process();
+      send(response, await process());
+      return;
+    case 'down':
+    case 'flaky':
+      // A closed port has no requests, and a flaky venue was resolved to one of its mixture.
+      response.destroy();
+  }
+};
+
+/** Resolves when the caller closed the connection, or the hold ends and the connection is closed here. */
+const callerGone = (response: ServerResponse, clock: Clock): Promise<void> =>
+  new Promise((resolve) => {
+    const bound = clock.deadline(longestHoldMs);
+    const end = () => response.destroy();
+    response.once('close', () => {
+      bound.removeEventListener('abort', end);
+      resolve();
+    });
+    if (response.destroyed) resolve();
+    bound.addEventListener('abort', end, { once: true });
+  });
+
+const payloadOf = ({ body }: TwinAnswer): string =>
+  body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
+
+const writeHead = (response: ServerResponse, answer: TwinAnswer, payload: string): void => {
+  response.writeHead(answer.status, {
+    ...(payload === '' ? {} : { 'content-type': 'application/json; charset=UTF-8' }),
+    ...(answer.status === 204 ? {} : { 'content-length': Buffer.byteLength(payload) }),
+    ...answer.headers,
+  });
+};
+
+const send = (response: ServerResponse, answer: TwinAnswer): void => {
+  const payload = payloadOf(answer);
+  writeHead(response, answer, payload);
+  response.end(payload);
+};
+
+const sendHalf = (response: ServerResponse, answer: TwinAnswer): void => {
+  const payload = payloadOf(answer);
+  writeHead(response, answer, payload);
+  response.write(payload.slice(0, Math.floor(payload.length / 2)), () => {
+    response.destroy();
+  });
+};
+
+const bodyOf = async (message: IncomingMessage): Promise<string | null> => {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of message) chunks.push(chunk as Buffer);
+  } catch {
+    return null;
+  }
+  return Buffer.concat(chunks).toString('utf8');
+};
+
+const decoded = (segment: string): string => {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+};

@@ -1,0 +1,10 @@
+export { startAlpacaTwin } from './alpaca/twin.ts';
+export type { AlpacaTwin, AlpacaTwinConfig, AlpacaTwinOperation } from './alpaca/twin.ts';
+export type { MarketData, Quote } from './alpaca/market-data.ts';
+export type { OrderEffect, TwinFill, TwinOrder } from './alpaca/state.ts';
+export { venueFaults } from './faults.ts';
+export type { Fault, FaultSetting, TwinAnswer, VenueFaultName } from './faults.ts';
+export { startJangarTwin } from './jangar/twin.ts';
+export type { JangarTwin, JangarTwinConfig } from './jangar/twin.ts';
+export { startLeanTwin } from './lean/twin.ts';
+export type { LeanSubmission, LeanTwin, LeanTwinConfig, LeanTwinOperation } from './lean/twin.ts';

@@ -1,0 +1,277 @@
+import { deployment, functionNames, parseSettings, queues, schedules, secretKeys } from '@torghut/domain';
+import { Match } from 'aws-cdk-lib/assertions';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { functionLogicalId } from '../../infra/constructs/logical-id.ts';
+import { functionTable } from '../../infra/stacks/function-table.ts';
+import { plantTree, removeTree, type SynthesizedStage, synthesizeStage } from './source-tree.ts';
+
+interface FunctionResource {
+  readonly Properties: {
+    readonly Timeout: number;
+    readonly Role: { readonly 'Fn::GetAtt': readonly [string, string] };
+    readonly ReservedConcurrentExecutions?: number;
+    readonly Environment: { readonly Variables: Readonly<Record<string, unknown>> };
+  };
+}
+
+let root: string;
+let stage: SynthesizedStage;
+let functions: Readonly<Record<string, FunctionResource>>;
+
+beforeAll(() => {
+  root = plantTree();
+  stage = synthesizeStage(root);
+  functions = stage.runtime.findResources('AWS::Lambda::Function') as unknown as typeof functions;
+});
+afterAll(() => {
+  removeTree(root);
+});
+
+const variablesOf = (name: (typeof functionNames)[number]): Readonly<Record<string, unknown>> =>
+  functions[functionLogicalId(name)]!.Properties.Environment.Variables;
+
+describe('functions', () => {
+  it('declares every function of the contract and no other', () => {
+    expect(Object.keys(functions).toSorted()).toEqual(functionNames.map(functionLogicalId).toSorted());
+  });
+
+  it('runs all of them on Node 24 and arm64, traced, from both layers, with their own log group', () => {
+    stage.runtime.allResourcesProperties('AWS::Lambda::Function', {
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      Handler: 'index.handler',
+      TracingConfig: { Mode: 'Active' },
+      Layers: [{ Ref: Match.stringLikeRegexp('DomainLayer') }, { Ref: Match.stringLikeRegexp('PlatformLayer') }],
+      LoggingConfig: { LogGroup: { Ref: Match.anyValue() } },
+      Environment: { Variables: Match.objectLike({ NODE_OPTIONS: '--enable-source-maps' }) },
+    });
+    stage.runtime.resourceCountIs('AWS::Logs::LogGroup', functionNames.length);
+    stage.runtime.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 90 });
+  });
+
+  it('gives each function a role of its own', () => {
+    const roles = Object.values(functions).map(({ Properties }) => Properties.Role['Fn::GetAtt'][0]);
+    expect(new Set(roles).size).toBe(functionNames.length);
+  });
+
+  it('never retries an asynchronous invocation and keeps what a schedule failed to do', () => {
+    stage.runtime.resourceCountIs('AWS::Lambda::EventInvokeConfig', functionNames.length);
+    stage.runtime.allResourcesProperties('AWS::Lambda::EventInvokeConfig', {
+      MaximumRetryAttempts: 0,
+      MaximumEventAgeInSeconds: 60,
+    });
+    for (const name of Object.keys(schedules) as (keyof typeof schedules)[]) {
+      stage.runtime.hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
+        FunctionName: { Ref: functionLogicalId(name) },
+        DestinationConfig: {
+          OnFailure: { Destination: { 'Fn::ImportValue': Match.stringLikeRegexp('InvocationDeadLetterQueue') } },
+        },
+      });
+    }
+  });
+
+  it.each(functionNames)(
+    'gives %s an environment that its settings schema accepts, with every queue and secret it uses',
+    (name) => {
+      const variables = variablesOf(name);
+      const literals = Object.fromEntries(Object.entries(variables).filter(([, value]) => typeof value === 'string'));
+      const settings = parseSettings(literals as Record<string, string>);
+      expect(settings.TRADING_MODE).toBe('paper');
+      expect([settings.TRADING_ENABLED, settings.TRADING_AUTONOMY_ENABLED, settings.TRADING_LIVE_ENABLED]).toEqual([
+        false,
+        false,
+        false,
+      ]);
+      for (const url of ['TA_CLICKHOUSE_URL', 'JANGAR_SYMBOLS_URL', 'TRADING_LEAN_RUNNER_URL'] as const)
+        expect(settings[url]).not.toBeNull();
+
+      const { reads, sendsTo } = functionTable[name];
+      const references = [
+        ...reads.map((secret) => secretKeys[secret]),
+        ...sendsTo.map((queue) => queues[queue].environmentKey),
+      ];
+      const found = Object.entries(variables).filter(([, value]) => typeof value !== 'string');
+      expect(found.map(([key]) => key).toSorted()).toEqual(references.toSorted());
+    },
+  );
+
+  it('puts no secret value in any environment: secrets are references, and no name asks for a value', () => {
+    for (const name of functionNames) {
+      for (const [key, value] of Object.entries(variablesOf(name))) {
+        expect(key).not.toMatch(/PASSWORD|SECRET(?!_ID$)|TOKEN|API_KEY|CREDENTIAL/);
+        if (key.endsWith('_SECRET_ID'))
+          expect(value).toEqual({ 'Fn::ImportValue': expect.stringMatching(/Secret/) as string });
+        expect(JSON.stringify(value)).not.toMatch(/resolve:secretsmanager|:\/\/[^/@]+@/);
+      }
+    }
+  });
+
+  it('stamps every function with the SHA-256 of the domain layer', () => {
+    const hashes = new Set(functionNames.map((name) => variablesOf(name)['TORGHUT_CODE_HASH']));
+    expect(hashes.size).toBe(1);
+    const [hash] = [...hashes] as string[];
+    expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    stage.runtime.hasResourceProperties('AWS::Lambda::LayerVersion', {
+      Content: { S3Key: `${hash!}.zip` },
+      Description: Match.stringLikeRegexp('@torghut/domain'),
+    });
+  });
+
+  it('allows no action of a service as a whole, and every resource only to tracing', () => {
+    const policies = stage.runtime.findResources('AWS::IAM::Policy') as unknown as Record<
+      string,
+      { Properties: { PolicyDocument: { Statement: readonly { Action: string | string[]; Resource: unknown }[] } } }
+    >;
+    const statements = Object.values(policies).flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+    expect(statements.flatMap(({ Action }) => Action).filter((action) => action.includes('*'))).toEqual([]);
+    const everywhere = statements.filter(({ Resource }) => Resource === '*').flatMap(({ Action }) => Action);
+    expect(new Set(everywhere)).toEqual(new Set(['xray:PutTelemetryRecords', 'xray:PutTraceSegments']));
+  });
+});
+
+describe('queues', () => {
+  it.each([
+    ['lean', true],
+    ['alpaca', true],
+    ['followUp', false],
+  ] as const)(
+    '%s: visibility is six times the timeout of its consumer, then the dead-letter queue after three receives',
+    (name, fifo) => {
+      const { logicalId, consumer } = queues[name];
+      const timeout = functions[functionLogicalId(consumer)]!.Properties.Timeout;
+      const found = stage.state.findResources('AWS::SQS::Queue') as Record<
+        string,
+        { Properties: Record<string, unknown> }
+      >;
+      expect(found[logicalId]?.Properties).toMatchObject({
+        ...(fifo ? { FifoQueue: true, ContentBasedDeduplication: false } : {}),
+        VisibilityTimeout: 6 * timeout,
+        RedrivePolicy: {
+          deadLetterTargetArn: { 'Fn::GetAtt': [`${logicalId}DeadLetter`, 'Arn'] },
+          maxReceiveCount: deployment.queueReceiveCount,
+        },
+        SqsManagedSseEnabled: true,
+      });
+      expect(found[`${logicalId}DeadLetter`]?.Properties).toMatchObject({
+        ...(fifo ? { FifoQueue: true } : {}),
+        MessageRetentionPeriod: 14 * 24 * 3_600,
+      });
+    },
+  );
+
+  it('leaves an order 150 s to a router that takes at most 25 s', () => {
+    stage.state.resourcePropertiesCountIs('AWS::SQS::Queue', { FifoQueue: true, VisibilityTimeout: 150 }, 2);
+    expect(deployment.queueVisibilitySeconds).toBe(150);
+    for (const name of ['lean-router', 'alpaca-router'] as const)
+      expect(functions[functionLogicalId(name)]?.Properties.Timeout).toBe(25);
+  });
+
+  it('refuses every queue to a connection without TLS', () => {
+    const count = Object.keys(stage.state.findResources('AWS::SQS::Queue')).length;
+    stage.state.resourcePropertiesCountIs(
+      'AWS::SQS::QueuePolicy',
+      {
+        PolicyDocument: Match.objectLike({
+          Statement: [Match.objectLike({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } })],
+        }),
+      },
+      count,
+    );
+  });
+
+  it('delivers batches of the agreed size that may fail in part, within the concurrency reserved for the consumer', () => {
+    stage.runtime.resourceCountIs('AWS::Lambda::EventSourceMapping', 3);
+    for (const { logicalId, consumer, batchSize } of Object.values(queues)) {
+      const reserved = functions[functionLogicalId(consumer)]!.Properties.ReservedConcurrentExecutions!;
+      const [mapping] = Object.values(
+        stage.runtime.findResources('AWS::Lambda::EventSourceMapping', {
+          Properties: { FunctionName: { Ref: functionLogicalId(consumer) } },
+        }),
+      ) as { Properties: { ScalingConfig: { MaximumConcurrency: number } } & Record<string, unknown> }[];
+      expect(mapping?.Properties).toMatchObject({
+        EventSourceArn: { 'Fn::ImportValue': expect.stringContaining(logicalId) as string },
+        BatchSize: batchSize,
+        FunctionResponseTypes: ['ReportBatchItemFailures'],
+      });
+      expect(mapping?.Properties).not.toHaveProperty('MaximumBatchingWindowInSeconds');
+      expect(mapping!.Properties.ScalingConfig.MaximumConcurrency).toBeLessThanOrEqual(reserved);
+    }
+  });
+});
+
+describe('schedules', () => {
+  it.each(Object.entries(schedules))(
+    '%s runs on the clock of New York, gives up after a minute, and says which window it is',
+    (name, expression) => {
+      const logicalId = functionLogicalId(name as keyof typeof schedules);
+      stage.runtime.hasResourceProperties('AWS::Scheduler::Schedule', {
+        ScheduleExpression: expression,
+        ScheduleExpressionTimezone: 'America/New_York',
+        FlexibleTimeWindow: { Mode: 'OFF' },
+        Target: Match.objectLike({
+          Arn: { 'Fn::GetAtt': [logicalId, 'Arn'] },
+          Input: '{"scheduledFor":"<aws.scheduler.scheduled-time>"}',
+          RetryPolicy: { MaximumEventAgeInSeconds: 60, MaximumRetryAttempts: 1 },
+          DeadLetterConfig: { Arn: { 'Fn::ImportValue': Match.stringLikeRegexp('ScheduleDeadLetterQueue') } },
+        }),
+      });
+    },
+  );
+
+  it('lets a scheduled function end before its next tick', () => {
+    for (const name of Object.keys(schedules)) {
+      expect(functions[functionLogicalId(name as keyof typeof schedules)]!.Properties.Timeout).toBeLessThan(60);
+    }
+  });
+});
+
+describe('state', () => {
+  it('keeps secrets when the stack goes', () => {
+    stage.state.resourceCountIs('AWS::SecretsManager::Secret', Object.keys(secretKeys).length);
+    stage.state.allResources('AWS::SecretsManager::Secret', {
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+    });
+  });
+});
+
+describe('operator', () => {
+  it('answers only requests that are signed, but for the probe that says it runs', () => {
+    const routes = Object.values(stage.operator.findResources('AWS::ApiGatewayV2::Route')) as {
+      Properties: { RouteKey: string; AuthorizationType: string };
+    }[];
+    expect(
+      Object.fromEntries(routes.map(({ Properties }) => [Properties.RouteKey, Properties.AuthorizationType])),
+    ).toEqual({
+      'GET /metrics': 'AWS_IAM',
+      'GET /trading/{proxy+}': 'AWS_IAM',
+      'GET /readyz': 'AWS_IAM',
+      'GET /db-check': 'AWS_IAM',
+      'GET /healthz': 'NONE',
+    });
+  });
+});
+
+describe('environments', () => {
+  it('renders live beside paper without a fixed physical name that both would claim', () => {
+    const live = synthesizeStage(
+      root,
+      'live',
+      {
+        'live:liveEnabled': 'true',
+        'live:clickhouseUrl': 'https://clickhouse.example.com',
+        'live:jangarSymbolsUrl': 'https://jangar.example.com/symbols',
+        'live:leanRunnerUrl': 'https://lean.example.com',
+      },
+      'live',
+    );
+    live.runtime.allResourcesProperties('AWS::Lambda::Function', {
+      Environment: {
+        Variables: Match.objectLike({ TRADING_MODE: 'live', TRADING_LIVE_ENABLED: 'true', TRADING_ENABLED: 'false' }),
+      },
+    });
+    const rendered = JSON.stringify([live.state, live.runtime].map((template) => template.toJSON() as unknown));
+    expect(rendered).not.toMatch(/"(?:FunctionName|QueueName|RoleName|LogGroupName|LayerName)":"/);
+  });
+});

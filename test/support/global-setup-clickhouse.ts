@@ -1,0 +1,24 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { startClickHouse } from '../../infra/local/engines/clickhouse.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    clickhouseUrl: string;
+  }
+}
+
+/** Starts one ClickHouse engine for the run. Returns how to end it. */
+const setup = async (project: TestProject): Promise<() => Promise<void>> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'torghut-clickhouse-'));
+  const clickhouse = await startClickHouse({ dataDir });
+  project.provide('clickhouseUrl', clickhouse.url);
+  return async () => {
+    await clickhouse.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+};
+
+export default setup;
