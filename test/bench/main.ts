@@ -1,0 +1,66 @@
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { cycleBench } from './cycle.ts';
+import { replayBench } from './replay.ts';
+import { renderRows, type BenchRow } from './row.ts';
+
+type Part = (progress: (text: string) => void) => Promise<readonly BenchRow[]>;
+
+const parts: Readonly<Record<string, Part>> = { cycle: cycleBench, replay: replayBench };
+
+const usage = `usage: npm run bench [-- options]
+  --only NAME           only this part: ${Object.keys(parts).join(', ')}
+  --json FILE           write the rows as JSON
+Every figure stands beside its floor, measured in the same run; a missed goal is shown and fails nothing.`;
+
+class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+const readArguments = (): { readonly help: boolean; readonly only: string | null; readonly json: string | null } => {
+  try {
+    const { values } = parseArgs({
+      options: { only: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' } },
+    });
+    return { help: values.help ?? false, only: values.only ?? null, json: values.json ?? null };
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+};
+
+const main = async (): Promise<void> => {
+  const { help, only, json } = readArguments();
+  if (help) {
+    console.log(usage);
+    return;
+  }
+  const selected = Object.entries(parts).filter(([name]) => only === null || name === only);
+  if (selected.length === 0)
+    throw new UsageError(`--only: expected ${Object.keys(parts).join(' or ')}, found "${only ?? ''}"`);
+  console.log(
+    `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${process.platform} ${process.arch}`,
+  );
+  const rows: BenchRow[] = [];
+  for (const [name, part] of selected) {
+    rows.push(
+      ...(await part((text) => {
+        console.log(`${name}: ${text}`);
+      })),
+    );
+  }
+  console.log(`\n${renderRows(rows)}`);
+  if (json !== null) await writeFile(json, `${JSON.stringify(rows, null, 2)}\n`);
+};
+
+try {
+  await main();
+} catch (error) {
+  if (error instanceof UsageError) {
+    process.stderr.write(`bench: ${error.message}\n${usage}\n`);
+    process.exitCode = 2;
+  } else {
+    console.error(error);
+    process.exitCode = 1;
+  }
+}
