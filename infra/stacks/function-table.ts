@@ -43,7 +43,7 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     timeoutSeconds: deployment.routerTimeoutSeconds,
     memoryMegabytes: 512,
     reservedConcurrency: maximumConcurrency.lean,
-    reads: ['database', 'alpaca'],
+    reads: ['database', 'alpaca', 'lean'],
     sendsTo: everyQueue,
   },
   'alpaca-router': {
@@ -58,7 +58,7 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     memoryMegabytes: 512,
     // Its event source and its schedule.
     reservedConcurrency: maximumConcurrency.followUp + 1,
-    reads: ['database', 'alpaca'],
+    reads: ['database', 'alpaca', 'lean'],
     sendsTo: everyQueue,
   },
   'operator-api': { timeoutSeconds: 10, memoryMegabytes: 512, reads: ['database'], sendsTo: [] },

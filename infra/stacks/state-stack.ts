@@ -21,8 +21,10 @@ export class StateStack extends Stack {
     this.queues = { lean: this.queue('lean'), alpaca: this.queue('alpaca'), followUp: this.queue('followUp') };
     this.secrets = {
       database: this.secret('database'),
+      databaseOwner: this.secret('databaseOwner'),
       clickhouse: this.secret('clickhouse'),
       alpaca: this.secret('alpaca'),
+      lean: this.secret('lean'),
       jangar: this.secret('jangar'),
     };
     this.scheduleDeadLetter = this.undelivered('scheduleDeadLetter');

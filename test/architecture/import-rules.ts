@@ -134,10 +134,10 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^infra\//,
-    expected: 'aws-cdk-lib, constructs, esbuild, Node, the rest of the deployment and @torghut/domain/contract',
+    expected: 'aws-cdk-lib, constructs, esbuild, Node, the rest of the deployment and the tables @torghut/domain/contract, limits and metrics',
     allowed: () => [
       bare('aws-cdk-lib', 'constructs', 'cdk-nag'),
-      exactly('esbuild', '@torghut/domain/contract'),
+      exactly('esbuild', '@torghut/domain/contract', '@torghut/domain/limits', '@torghut/domain/metrics'),
       nodeModule,
       under('infra/constructs', 'infra/config.ts', ...stacks),
     ],

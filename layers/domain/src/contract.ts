@@ -62,7 +62,7 @@ export const deployment = {
 /** EventBridge Scheduler rules: expression in New York time; the scheduled time is the input `{"scheduledFor": "..."}`. */
 export const schedules = {
   'autonomy-cycle': 'cron(* 9-16 ? * MON-FRI *)',
-  'freshness-check': 'cron(* 9-16 ? * MON-FRI *)',
+  'freshness-check': 'cron(* 8-17 ? * MON-FRI *)',
   'order-sync': 'cron(* 4-20 ? * MON-FRI *)',
 } as const satisfies Partial<Record<FunctionName, string>>;
 export type ScheduledFunction = keyof typeof schedules;
@@ -73,7 +73,9 @@ export const eventBusKey = 'EVENT_BUS_NAME';
 /** Names of secrets by role; the environment carries their ARNs under these keys, never their values. */
 export const secretKeys = {
   database: 'DATABASE_SECRET_ID',
+  databaseOwner: 'DATABASE_OWNER_SECRET_ID',
   clickhouse: 'CLICKHOUSE_SECRET_ID',
   alpaca: 'ALPACA_SECRET_ID',
+  lean: 'LEAN_SECRET_ID',
   jangar: 'JANGAR_SECRET_ID',
 } as const;
