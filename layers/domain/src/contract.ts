@@ -79,3 +79,17 @@ export const secretKeys = {
   lean: 'LEAN_SECRET_ID',
   jangar: 'JANGAR_SECRET_ID',
 } as const;
+
+/**
+ * Where a database of our own is, behind its proxy: the runtime role signs in with a token of its function's identity and
+ * there is no password. Without them the database secret says everything.
+ */
+export const databaseKeys = {
+  host: 'DATABASE_HOST',
+  port: 'DATABASE_PORT',
+  name: 'DATABASE_NAME',
+  user: 'DATABASE_USER',
+} as const;
+
+/** Where evidence is kept and what signs it. */
+export const evidenceKeys = { bucket: 'EVIDENCE_BUCKET', signingKey: 'SIGNING_KEY_ID' } as const;
