@@ -4,9 +4,15 @@
  */
 
 /** Version of the last Postgres migration this code was built for; the boot check compares it with the database. */
-export const schemaVersion = '0011';
+export const schemaVersion = '0014';
 
 export const metricsNamespace = 'torghut_trading';
+
+/** Namespace in CloudWatch: environments that share an account and a region must not feed each other's alarms. */
+export const metricsNamespaceOf = (environment: string): string => `${metricsNamespace}/${environment}`;
+
+/** Environment key of that namespace; the name is that of Powertools. */
+export const metricsNamespaceKey = 'POWERTOOLS_METRICS_NAMESPACE';
 
 /** Every Lambda function of the control plane, by folder name under `functions/`. */
 export const functionNames = [
@@ -16,6 +22,7 @@ export const functionNames = [
   'alpaca-router',
   'order-sync',
   'operator-api',
+  'migrate',
 ] as const;
 export type FunctionName = (typeof functionNames)[number];
 

@@ -146,6 +146,35 @@ export type CounterName = NameOfKind<'counter'>;
 export type GaugeName = NameOfKind<'gauge'>;
 export type HistogramName = NameOfKind<'histogram'>;
 
+export const laterCapabilities = ['promotion', 'advisory', 'safety', 'research', 'reconciliation'] as const;
+/** A part of the control plane that is not built yet. */
+export type LaterCapability = (typeof laterCapabilities)[number];
+
+/**
+ * Metrics without values yet, by the capability that will emit them or write the rows they measure: an alarm on one is not
+ * deployed before.
+ */
+export const emittedLater: Readonly<Partial<Record<MetricName, LaterCapability>>> = {
+  realized_net_usd_day: 'reconciliation',
+  last_reconciliation_age_seconds: 'reconciliation',
+  drill_age_hours: 'safety',
+  promotion_attempts_total: 'promotion',
+  approvals_total: 'promotion',
+  canary_e_value: 'promotion',
+  incidents_total: 'safety',
+  llm_requests_total: 'advisory',
+  llm_approve_total: 'advisory',
+  llm_veto_total: 'advisory',
+  llm_adjust_total: 'advisory',
+  llm_error_total: 'advisory',
+  llm_parse_error_total: 'advisory',
+  llm_shadow_total: 'advisory',
+  llm_guardrail_block_total: 'advisory',
+  llm_circuit_open_total: 'advisory',
+  llm_tokens_total: 'advisory',
+  llm_latency_ms: 'advisory',
+};
+
 /** Exactly the dimensions the table gives a metric. */
 export type MetricDimensions<N extends MetricName> = Readonly<
   Record<(typeof metricDefinitions)[N]['dimensions'][number], string>

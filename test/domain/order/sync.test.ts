@@ -173,7 +173,7 @@ const portsOf = (world: World) => {
       lastFillAt: () => Promise.resolve(world.lastFillAt ?? null),
       bookFills: (fills) =>
         record(
-          { booked: fills.length, duplicate: 0, late: world.late ?? 0 },
+          { booked: fills.length, duplicate: 0, late: world.late ?? 0, outOfOrder: 0, firstFills: [] },
           'bookFills',
           fills.map(({ id }) => id),
         ),

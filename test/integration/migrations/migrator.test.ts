@@ -87,6 +87,60 @@ describe('migration runner', () => {
     expect(await migratePostgres(client, directory)).toEqual({ applied: ['0002'], version: '0002' });
   });
 
+  it('records from which code on each migration is compatible, also in a ledger from before that was said', async () => {
+    await cp(postgresMigrations, directory, {
+      recursive: true,
+      filter: (path) => !/\/00(?:1[2-9]|[2-9]\d)_/.test(path),
+    });
+    const client = await connect();
+    expect((await migratePostgres(client, directory)).version).toBe('0011');
+    await cp(postgresMigrations, directory, { recursive: true });
+    await migratePostgres(client, directory);
+    const { rows } = await db.owner.query<{ version: string; compatible_from: string }>(
+      `SELECT version, compatible_from FROM schema_migrations WHERE version BETWEEN '0010' AND '0012' ORDER BY 1`,
+    );
+    expect(rows.map((row) => [row.version, row.compatible_from])).toEqual([
+      ['0010', '0010'],
+      ['0011', '0011'],
+      ['0012', '0011'],
+    ]);
+    for (const wrong of ['12', '9999']) {
+      await expect(
+        db.owner.query(`UPDATE schema_migrations SET compatible_from = $1 WHERE version = '0012'`, [wrong]),
+      ).rejects.toThrow('schema_migrations_check');
+    }
+  });
+
+  it.each([
+    ['without a first line about it', 'SELECT 1', /0012_next\.sql: expected the first line "-- compatible-from: NNNN"/],
+    ['with another first line', '-- compatible with 0011\nSELECT 1', /found "-- compatible with 0011"/],
+    ['with code that does not exist yet', '-- compatible-from: 0013\nSELECT 1', /within 0011 .* and 0012, found 0013/],
+    ['with code that an earlier one shut out', '-- compatible-from: 0010\nSELECT 1', /within 0011 .* found 0010/],
+  ])('refuses a migration after 0011 %s', async (_, sql, message) => {
+    await file('0011_last.sql', 'SELECT 1');
+    await file('0012_next.sql', sql);
+    await expect(migratePostgres(await connect(), directory)).rejects.toThrow(message);
+  });
+
+  it('refuses a release that an incompatible migration has left behind, and leaves a compatible one in place', async () => {
+    await cp(postgresMigrations, directory, { recursive: true });
+    const client = await connect();
+    await migratePostgres(client, directory);
+    const ahead = String(Number(schemaVersion) + 1).padStart(4, '0');
+    const record = (compatibleFrom: string) =>
+      db.owner.query(
+        `INSERT INTO schema_migrations (version, checksum, compatible_from) VALUES ($1, repeat('a', 64), $2)
+         ON CONFLICT (version) DO UPDATE SET compatible_from = excluded.compatible_from`,
+        [ahead, compatibleFrom],
+      );
+    await record(schemaVersion);
+    expect(await migratePostgres(client, directory)).toEqual({ applied: [], version: ahead });
+    await record(ahead);
+    await expect(migratePostgres(client, directory)).rejects.toThrow(
+      `works with releases from schema version ${ahead} on, and this one has ${schemaVersion}`,
+    );
+  });
+
   it.each<[string, readonly (readonly [string, string])[], RegExp]>([
     ['a migration that is missing from the release', [], /has migration 0002, which this release does not contain/],
     [

@@ -137,6 +137,7 @@ describe('boot check', () => {
         checkedAt: now,
         schemaVersion,
         expectedVersion: schemaVersion,
+        schemaCompatible: true,
         missingPrivileges: [],
         controlsReadable: true,
         problems: [],
@@ -160,6 +161,46 @@ describe('boot check', () => {
       const older = await checkBoot(db.app, { now });
       expect(older.schemaVersion).not.toBe(schemaVersion);
       expect(older.problems.join('\n')).toContain(`${schemaVersion} expected; run the migrations`);
+    } finally {
+      await db.close();
+    }
+  });
+
+  it.each([
+    ['works with code of this version', schemaVersion, []],
+    ['works with older code, too', '0001', []],
+    [
+      'needs newer code',
+      '9000',
+      [
+        `schema version 9001 found, ${schemaVersion} expected; the database needs code of version 9000 or later, deploy that`,
+      ],
+    ],
+  ])('meets a database that is ahead and %s', async (_title, compatibleFrom, problems) => {
+    const db = await testDatabase();
+    try {
+      await db.owner.query(
+        `INSERT INTO schema_migrations (version, checksum, compatible_from) VALUES ('9001', repeat('a', 64), $1)`,
+        [compatibleFrom],
+      );
+      expect(await checkBoot(db.app, { now })).toMatchObject({
+        ok: problems.length === 0,
+        schemaVersion: '9001',
+        schemaCompatible: problems.length === 0,
+        problems,
+      });
+    } finally {
+      await db.close();
+    }
+  });
+
+  it('refuses a database that is ahead and does not say with what it works', async () => {
+    const db = await testDatabase();
+    try {
+      await db.owner.query('ALTER TABLE schema_migrations DROP COLUMN compatible_from');
+      expect(await checkBoot(db.app, { now })).toMatchObject({ ok: true });
+      await db.owner.query(`INSERT INTO schema_migrations (version, checksum) VALUES ('9001', repeat('a', 64))`);
+      expect(await checkBoot(db.app, { now })).toMatchObject({ ok: false, schemaCompatible: false });
     } finally {
       await db.close();
     }

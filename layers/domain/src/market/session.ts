@@ -1,4 +1,4 @@
-import { type Instant, minute } from '../instant.ts';
+import { hour, type Instant, minute } from '../instant.ts';
 import type { CalendarDay, TradingDay } from './calendar.ts';
 import { type NewYorkDate, newYorkDate } from './new-york.ts';
 
@@ -65,6 +65,28 @@ export const sessionAt = (
   }
   const alarm = disagree ? 'clock_calendar_disagree' : null;
   return { kind: 'closed', sessionDate, openAt: day.openAt, closeAt: day.closeAt, day, alarm };
+};
+
+const dayMs = 24 * hour;
+/** Longer than any closure of the exchange; order sync keeps the calendar further ahead than this. */
+const nextSessionDays = 10;
+
+/**
+ * Open of the next session that begins after `now`; null when a date before it has no calendar row, because nobody can say
+ * then that it is the next.
+ */
+export const nextSessionOpen = (
+  now: Instant,
+  calendar: readonly Pick<CalendarDay, 'date' | 'openAt'>[],
+): Instant | null => {
+  const byDate = new Map(calendar.map((day) => [day.date, day]));
+  const today = Date.parse(newYorkDate(now));
+  for (let day = today; day <= today + nextSessionDays * dayMs; day += dayMs) {
+    const row = byDate.get(new Date(day).toISOString().slice(0, 10));
+    if (row === undefined) return null;
+    if (row.openAt !== null && row.openAt > now) return row.openAt;
+  }
+  return null;
 };
 
 /** A half-open interval `[from, to)`. */

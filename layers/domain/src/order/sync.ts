@@ -16,7 +16,7 @@ import type {
   WritePermit,
 } from '../ports.ts';
 import type { ExecutionAdapter, IntentKind, OrderState } from '../enumerations.ts';
-import type { ExecutionLedger } from '../routing/route-order.ts';
+import { observeAcknowledgement, type ExecutionLedger } from '../routing/route-order.ts';
 import type { ExecutionRequest } from '../routing/message.ts';
 import { deriveProvenance, duplicateAtBroker, senderOf, submitFailure } from '../routing/provenance.ts';
 import type { LogFields, Telemetry } from '../telemetry.ts';
@@ -57,6 +57,21 @@ export interface SourceRecord {
   readonly complete: boolean;
   readonly asOf: Instant;
   readonly detail: string | null;
+}
+
+/** The first fill of an order, at the adapter that took it. */
+export interface FirstFill {
+  readonly adapter: ExecutionAdapter;
+  readonly decisionToFillMs: number;
+}
+
+export interface BookedFills {
+  readonly booked: number;
+  readonly duplicate: number;
+  readonly late: number;
+  /** Booked fills that are older than what was known of their order. */
+  readonly outOfOrder: number;
+  readonly firstFills: readonly FirstFill[];
 }
 
 /** The ledger's side of following orders. */
@@ -103,11 +118,7 @@ export interface OrderLedger {
    * Books fills once per broker execution id, raises what their orders have filled, and analyses their cost. A fill of an
    * order that had ended is late: it reopens or fills the order and is a break of the run.
    */
-  bookFills(
-    fills: readonly FillActivity[],
-    runId: string,
-    now: Instant,
-  ): Promise<{ readonly booked: number; readonly duplicate: number; readonly late: number }>;
+  bookFills(fills: readonly FillActivity[], runId: string, now: Instant): Promise<BookedFills>;
   /** Denies decisions that nobody claimed in time; returns how many. */
   denyUnclaimed(now: Instant, olderThanSeconds: number): Promise<number>;
 }
@@ -221,7 +232,7 @@ const resolveReceipt = async (receipt: UnresolvedReceipt, ports: SyncPorts): Pro
     const sender = senderOf(request.route, adapter, failure);
     const provenance = deriveProvenance(request.route, sender, found.order.raw, 'adopted');
     telemetry.count('orders_adopted_total', 1);
-    return executions.settleOrder(
+    const settled = await executions.settleOrder(
       permit,
       {
         request,
@@ -234,6 +245,8 @@ const resolveReceipt = async (receipt: UnresolvedReceipt, ports: SyncPorts): Pro
       },
       now,
     );
+    if (settled) observeAcknowledgement(telemetry, request, { adapter: sender, order: found.order, now });
+    return settled;
   }
   const looked = receipt.checks + 1 >= absentLooks && now - receipt.sentAt >= absenceAgeMs;
   // "Known" and "absent" at once is a contradiction, not a proof of absence.
@@ -328,9 +341,12 @@ const bookNewFills = async (
   const read = await broker.fillsAfter((last ?? now - dayMs) - fillOverlapMs);
   if (!read.ok)
     return { source: { fetched: true, complete: false, asOf: now, detail: read.detail }, booked: 0, late: 0 };
-  const { booked, duplicate, late } = await orders.bookFills(read.value, runId, now);
+  const { booked, duplicate, late, outOfOrder, firstFills } = await orders.bookFills(read.value, runId, now);
   telemetry.count('order_feed_events_total', booked);
   telemetry.count('order_feed_duplicates_total', duplicate);
+  telemetry.count('order_feed_out_of_order_total', outOfOrder);
+  for (const { adapter, decisionToFillMs } of firstFills)
+    telemetry.observe('decision_to_fill_ms', decisionToFillMs, { adapter });
   return { source: { fetched: true, complete: true, asOf: now, detail: null }, booked, late };
 };
 

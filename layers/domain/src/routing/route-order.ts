@@ -156,6 +156,17 @@ export const lookUp = async (
   return last;
 };
 
+/** Records how long it took from the decision until a broker had the order. */
+export const observeAcknowledgement = (
+  telemetry: Telemetry,
+  request: ExecutionRequest,
+  { adapter, order, now }: { readonly adapter: ExecutionAdapter; readonly order: BrokerOrder; readonly now: Instant },
+): void => {
+  // The broker's clock is not ours.
+  const elapsed = Math.max(0, (order.submittedAt ?? now) - request.decidedAt);
+  telemetry.observe('decision_to_ack_ms', elapsed, { adapter });
+};
+
 /**
  * How long one request may wait for rate limits, all waits together, milliseconds. The function lives 25 s and needs the
  * rest for its claims, its broker calls and the looks for a lost order; a message that comes back finds its order expired.
@@ -230,7 +241,9 @@ const settle = async (
         clock.now(),
       );
       telemetry.count('orders_submitted_total', 1, { adapter });
-      return settled ? 'acknowledged' : 'retry';
+      if (!settled) return 'retry';
+      observeAcknowledgement(telemetry, request, { adapter, order: outcome.order, now: clock.now() });
+      return 'acknowledged';
     }
     case 'rejected': {
       const code = `broker_rejected_${outcome.rejection}`;
@@ -321,7 +334,9 @@ const resolve = async (
         clock.now(),
       );
       telemetry.count('orders_adopted_total', 1);
-      return settled ? 'adopted' : 'retry';
+      if (!settled) return 'retry';
+      observeAcknowledgement(telemetry, request, { adapter: sender, order, now: clock.now() });
+      return 'adopted';
     }
     case 'absent': {
       // "Known" and "absent" at once is a contradiction, not a proof of absence.

@@ -38,9 +38,12 @@ export type SignalRead =
 export interface SignalStore {
   /** Exactly one query. */
   read(query: SignalQuery): Promise<SignalRead>;
-  /** The freshness probe: newest event time of the last two hours, `null` when there is none. */
-  newestEvent(
+  /** The freshness probe: newest event times of signals and of bars of the last two hours, `null` when there is none. */
+  newestEvents(
     now: Instant,
     windowSize: string,
-  ): Promise<{ readonly ok: true; readonly eventTs: Instant | null } | Exclude<SignalRead, { ok: true }>>;
+  ): Promise<
+    | { readonly ok: true; readonly eventTs: Instant | null; readonly barTs: Instant | null }
+    | Exclude<SignalRead, { ok: true }>
+  >;
 }
