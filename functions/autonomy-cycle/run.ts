@@ -420,7 +420,7 @@ const reportMismatch = (batch: SignalBatch, universe: UniverseResolution, teleme
   if (silent.length > 0 || foreign.length > 0) telemetry.warn('universe_stream_mismatch', { silent, foreign });
 };
 
-const report = ({ window, decisions, universe }: CycleCommit, telemetry: Telemetry): void => {
+const report = ({ window, decisions, universe, deadLetters }: CycleCommit, telemetry: Telemetry): void => {
   telemetry.count('cycles_total', 1);
   telemetry.gauge('market_session_open', window.sessionOpen ? 1 : 0);
   telemetry.gauge('universe_symbols_count', universe.symbols.length);
@@ -433,6 +433,7 @@ const report = ({ window, decisions, universe }: CycleCommit, telemetry: Telemet
     telemetry.count('no_signal_windows_total', 1, { consumer: 'trading' });
     telemetry.count('no_signal_reason_total', 1, { reason: window.noSignalReason });
   }
+  for (const { source } of deadLetters) telemetry.count('dead_letters_total', 1, { source });
   for (const decision of decisions) {
     telemetry.count('decisions_total', 1, { action: decision.action });
     for (const code of decision.reasons) telemetry.count('denials_total', 1, { code });

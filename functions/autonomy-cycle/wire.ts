@@ -5,7 +5,7 @@ import {
   postgresCycleLedger,
   postgresOutbox,
   type Environment,
-  type InvocationTelemetry,
+  type Invocation,
   type Overrides,
 } from '@torghut/platform';
 import type { CyclePorts } from './run.ts';
@@ -14,10 +14,7 @@ import type { CyclePorts } from './run.ts';
  * The ports of the trading cycle from its environment.
  * @throws SettingsError naming every setting at fault; SecretUnavailable when a secret cannot be read.
  */
-export const wire = async (
-  environment: Environment,
-  overrides: Overrides = {},
-): Promise<CyclePorts & { readonly telemetry: InvocationTelemetry }> => {
+export const wire = async (environment: Environment, overrides: Overrides = {}): Promise<CyclePorts & Invocation> => {
   const connections = connect('autonomy-cycle', environment, overrides);
   const { settings, clock, telemetry, codeHash } = connections;
   const pool = await connections.ledger();
@@ -37,6 +34,7 @@ export const wire = async (
     publisher: connections.publisher(),
     clock,
     telemetry,
+    ensureBoot: connections.ensureBoot,
     settings,
     codeHash,
   };

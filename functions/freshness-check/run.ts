@@ -1,6 +1,11 @@
 import {
+  barGauges,
   evaluateFreshness,
+  freshnessGauges,
+  operationalGauges,
   publishOutbox,
+  setGauges,
+  signalStoreGauges,
   toText,
   type Clock,
   type EventBus,
@@ -8,16 +13,24 @@ import {
   type FreshnessReport,
   type Instant,
   type MessagePublisher,
+  type OperationalMeasures,
   type Outbox,
   type Settings,
   type SignalStore,
+  type SignalStoreHealth,
   type Telemetry,
 } from '@torghut/domain';
+import { BootRefused, type BootCheck } from '@torghut/platform';
 
 export interface FreshnessPorts {
+  /** Whether the database is one this code may work with. Never throws. */
+  readonly checkBoot: (now: Instant) => Promise<BootCheck>;
   /** Windows and session as they stand in the ledger. */
   readonly readInput: (now: Instant) => Promise<FreshnessInput>;
-  readonly signals: Pick<SignalStore, 'newestEvent'>;
+  readonly readMeasures: (now: Instant) => Promise<OperationalMeasures>;
+  readonly signals: Pick<SignalStore, 'newestEvents'>;
+  /** Null when it is not known, which was logged. */
+  readonly readHealth: () => Promise<SignalStoreHealth | null>;
   readonly outbox: Outbox;
   readonly publisher: MessagePublisher;
   readonly events: EventBus;
@@ -28,39 +41,48 @@ export interface FreshnessPorts {
 
 /**
  * Measures freshness independently of the trading cycle: from the stream itself, and from the durable windows, so that a
- * dead cycle is seen. It is also the second publisher: what a dead cycle left in the outbox goes out here.
+ * dead cycle is seen; and what else alarms need to know of the ledger and the signal store. A source that is down takes its
+ * own gauges with it and no others: absent is unknown. It is also the second publisher: what a dead cycle left in the
+ * outbox goes out here.
+ * @throws BootRefused after the refusal was measured.
  */
 export const run = async (now: Instant, ports: FreshnessPorts): Promise<FreshnessReport> => {
   const { telemetry, settings } = ports;
+  const boot = await ports.checkBoot(now);
+  telemetry.gauge('boot_check_ok', boot.ok ? 1 : 0);
+  const health = await ports.readHealth();
+  if (health !== null) setGauges(telemetry, signalStoreGauges(health));
+  if (!boot.ok) {
+    telemetry.error('boot check failed', { problems: boot.problems });
+    throw new BootRefused(boot.problems);
+  }
+
+  await measureLedger(now, ports);
   const input = await ports.readInput(now);
-  const probe = await ports.signals.newestEvent(now, settings.TRADING_SIGNAL_WINDOW_SIZE);
-  if (!probe.ok) telemetry.error('freshness probe failed', { failure: probe.failure, detail: probe.detail });
+  const probe = await ports.signals.newestEvents(now, settings.TRADING_SIGNAL_WINDOW_SIZE);
+  if (probe.ok) setGauges(telemetry, barGauges(probe.barTs, input.session, now));
+  else telemetry.error('freshness probe failed', { failure: probe.failure, detail: probe.detail });
   // Without an answer the newest event that a window recorded stands, and grows older.
   const report = evaluateFreshness(
     probe.ok ? { ...input, maxEventTs: probe.eventTs ?? input.maxEventTs } : input,
     settings.limits,
   );
-  emit(report, telemetry);
+  setGauges(telemetry, freshnessGauges(report, now));
+  if (report.stage !== 'none') {
+    telemetry.count('signal_staleness_alert_total', 1, { stage: report.stage });
+    telemetry.warn('signals stale', { stage: report.stage, causes: report.causes, lastReason: report.lastReason });
+  }
   await announce(report, now, ports);
   await publishOutbox(ports.outbox, ports.publisher, ports.clock.now());
   return report;
 };
 
-const emit = (report: FreshnessReport, telemetry: Telemetry): void => {
-  telemetry.gauge('market_session_open', report.sessionOpen ? 1 : 0);
-  if (report.lagSeconds !== null) telemetry.gauge('signal_lag_seconds', report.lagSeconds);
-  if (report.effectiveLagSeconds !== null) telemetry.gauge('signal_effective_lag_seconds', report.effectiveLagSeconds);
-  for (const consumer of ['trading', 'lane'] as const) {
-    telemetry.gauge('no_signal_streak', report.streaks[consumer].length, { consumer });
-  }
-  if (report.slo.hitRatio !== null) telemetry.gauge('window_hit_ratio_4h', report.slo.hitRatio);
-  for (const window of ['15m', '1h', '4h'] as const) {
-    const { rate } = report.slo.burn[window];
-    if (rate !== null) telemetry.gauge('slo_burn_rate', rate, { window });
-  }
-  if (report.stage !== 'none') {
-    telemetry.count('signal_staleness_alert_total', 1, { stage: report.stage });
-    telemetry.warn('signals stale', { stage: report.stage, causes: report.causes, lastReason: report.lastReason });
+/** Freshness is judged even when this fails. */
+const measureLedger = async (now: Instant, { readMeasures, telemetry }: FreshnessPorts): Promise<void> => {
+  try {
+    setGauges(telemetry, operationalGauges(await readMeasures(now), now));
+  } catch (error) {
+    telemetry.error('the ledger cannot be measured', { error });
   }
 };
 

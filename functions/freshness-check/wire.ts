@@ -1,8 +1,11 @@
 import {
+  checkBoot,
+  clickHouseHealth,
   clickHouseSignalStore,
   connect,
   postgresOutbox,
   readFreshnessInput,
+  readOperationalMeasures,
   type Environment,
   type InvocationTelemetry,
   type Overrides,
@@ -10,7 +13,8 @@ import {
 import type { FreshnessPorts } from './run.ts';
 
 /**
- * The ports of the freshness check from its environment.
+ * The ports of the freshness check from its environment. The database is opened without the boot check, which is one of
+ * the things this function measures.
  * @throws SettingsError naming every setting at fault; SecretUnavailable when a secret cannot be read.
  */
 export const wire = async (
@@ -19,14 +23,16 @@ export const wire = async (
 ): Promise<FreshnessPorts & { readonly telemetry: InvocationTelemetry }> => {
   const connections = connect('freshness-check', environment, overrides);
   const { settings, clock, telemetry } = connections;
-  const pool = await connections.ledger();
+  const pool = await connections.database();
   const account = settings.TRADING_ACCOUNT_LABEL;
+  const clickhouse = await connections.clickhouse();
+  const tables = { signals: settings.TRADING_SIGNAL_TABLE, bars: settings.TRADING_PRICE_TABLE };
   return {
+    checkBoot: (now) => checkBoot(pool, { now }),
     readInput: async (now) => (await readFreshnessInput(pool, account, now)).input,
-    signals: clickHouseSignalStore(await connections.clickhouse(), {
-      signals: settings.TRADING_SIGNAL_TABLE,
-      bars: settings.TRADING_PRICE_TABLE,
-    }),
+    readMeasures: (now) => readOperationalMeasures(pool, account, now),
+    signals: clickHouseSignalStore(clickhouse, tables),
+    readHealth: clickHouseHealth(clickhouse, tables, telemetry),
     outbox: postgresOutbox(pool, account),
     publisher: connections.publisher(),
     events: connections.events(),

@@ -36,7 +36,8 @@ const oneOf = <const Values extends readonly [string, ...string[]]>(values: Valu
 
 export const decisionQuery = z.object({ symbol, since, status: oneOf(decisionStatuses), limit });
 export const executionQuery = z.object({ symbol, since, status: oneOf(orderStates), limit });
-export const provenanceQuery = z.object({ since });
+/** Of answers about everything since a moment. */
+export const sinceQuery = z.object({ since });
 export const evidenceQuery = z.object({
   /** Present without a value is the short form of true. */
   refresh: z

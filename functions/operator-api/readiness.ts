@@ -41,7 +41,7 @@ const bootProbes = (
   return {
     postgres: { ok: reachable, detail: reachable ? 'answers' : problems },
     schema: {
-      ok: boot.schemaVersion === boot.expectedVersion,
+      ok: boot.schemaCompatible,
       detail: `version ${boot.schemaVersion ?? 'unknown'}, expected ${boot.expectedVersion}`,
     },
     privileges: {

@@ -3,12 +3,13 @@ import { expositionContentType, get, type HttpAnswer, openGet, renderExposition,
 import { type EvidenceContinuity, evidenceContinuity } from './evidence-continuity.ts';
 import { metricSamples, metricsBody } from './measurements.ts';
 import type { OperatorApiPorts } from './ports.ts';
-import { decisionQuery, evidenceQuery, executionQuery, provenanceQuery } from './queries.ts';
+import { decisionQuery, evidenceQuery, executionQuery, sinceQuery } from './queries.ts';
 import { readiness } from './readiness.ts';
 import { remembered } from './remembered.ts';
 import { autonomyBody, statusBody } from './status.ts';
 
-const provenanceSpanMs = 24 * hour;
+/** How far back an answer goes that is asked without `since`. */
+const defaultSpanMs = 24 * hour;
 const evidenceCacheMs = 60_000;
 
 const json = (body: unknown, status = 200): HttpAnswer => ({ status, body });
@@ -27,8 +28,7 @@ export const run = (ports: OperatorApiPorts): readonly Route[] => {
   };
   const currentEvidence = remembered(clock, evidenceCacheMs, () => checkEvidence(configuration.evidenceRunLimit));
 
-  const samples = async (now: number) =>
-    metricSamples(await reads.measurements(now, now - provenanceSpanMs), configuration, now);
+  const samples = async (now: number) => metricSamples(await reads.measurements(now), configuration, now);
 
   return [
     openGet('/healthz', () => Promise.resolve(json({ status: 'ok', service: 'operator-api' }))),
@@ -45,6 +45,7 @@ export const run = (ports: OperatorApiPorts): readonly Route[] => {
         ok: boot.ok,
         schema_version: boot.schemaVersion,
         expected_version: boot.expectedVersion,
+        schema_compatible: boot.schemaCompatible,
         missing_privileges: boot.missingPrivileges,
         problems: boot.problems,
         checked_at: toText(boot.checkedAt),
@@ -56,11 +57,17 @@ export const run = (ports: OperatorApiPorts): readonly Route[] => {
       return json({ account_label: reads.account, ...statusBody(await reads.status(now), configuration, now) });
     }),
 
-    get('/trading/autonomy', async () => {
-      const now = clock.now();
-      const status = await reads.status(now);
-      return json(autonomyBody(status, await currentEvidence(), configuration, now));
-    }),
+    get(
+      '/trading/autonomy',
+      async ({ query }) => {
+        const now = clock.now();
+        const since = query.since ?? now - defaultSpanMs;
+        const status = await reads.status(now);
+        const research = { since: toText(since), ...(await reads.researchWrites(since, now)) };
+        return json({ ...autonomyBody(status, await currentEvidence(), configuration, now), research });
+      },
+      sinceQuery,
+    ),
 
     get(
       '/trading/autonomy/evidence-continuity',
@@ -102,10 +109,10 @@ export const run = (ports: OperatorApiPorts): readonly Route[] => {
       '/trading/executions/provenance',
       async ({ query }) => {
         const now = clock.now();
-        const since = query.since ?? now - provenanceSpanMs;
+        const since = query.since ?? now - defaultSpanMs;
         return json({ as_of: toText(now), since: toText(since), ...(await reads.provenance(since)) });
       },
-      provenanceQuery,
+      sinceQuery,
     ),
 
     get('/trading/health', async () => {

@@ -6,13 +6,17 @@ import { wire } from './wire.ts';
 
 /** Serves the schedule and the follow-up queue: both lead to the same look at an order. */
 export const createHandler = (ports: Awaited<ReturnType<typeof wire>>) => {
-  const scheduled = scheduledHandler(ports.telemetry, scheduleInput, ({ scheduledFor }) =>
-    runScheduled(scheduledFor, ports),
-  );
+  const scheduled = scheduledHandler(ports.telemetry, scheduleInput, async ({ scheduledFor }) => {
+    await ports.ensureBoot();
+    return runScheduled(scheduledFor, ports);
+  });
   const followUps = sqsBatchHandler(ports.telemetry, {
     schema: followUpSchema,
     groupOf: ownGroup,
-    process: (followUp) => runFollowUp(followUp, ports),
+    process: async (followUp) => {
+      await ports.ensureBoot();
+      await runFollowUp(followUp, ports);
+    },
   });
   return (event: unknown, context: Context) =>
     typeof event === 'object' && event !== null && 'Records' in event

@@ -6,8 +6,9 @@ import {
   postgresExecutionLedger,
   postgresOrderLedger,
   postgresOutbox,
+  timedCalls,
   type Environment,
-  type InvocationTelemetry,
+  type Invocation,
   type Overrides,
 } from '@torghut/platform';
 import type { OrderSyncPorts } from './run.ts';
@@ -19,15 +20,15 @@ import type { OrderSyncPorts } from './run.ts';
 export const wire = async (
   environment: Environment,
   overrides: Overrides = {},
-): Promise<OrderSyncPorts & { readonly telemetry: InvocationTelemetry }> => {
+): Promise<OrderSyncPorts & Invocation> => {
   const connections = connect('order-sync', environment, overrides);
   const { settings, clock, telemetry } = connections;
   const pool = await connections.ledger();
   const account = settings.TRADING_ACCOUNT_LABEL;
   const { limits } = settings;
-  const alpaca = alpacaVenue(connections.alpaca(), clock);
+  const alpaca = timedCalls(alpacaVenue(connections.alpaca(), clock), clock, telemetry);
   return {
-    orders: postgresOrderLedger(pool, { account, limits }),
+    orders: postgresOrderLedger(pool, { account, limits, telemetry }),
     executions: postgresExecutionLedger(pool, {
       account,
       limits,
@@ -35,13 +36,15 @@ export const wire = async (
       liveEnabled: settings.TRADING_LIVE_ENABLED,
       fallback: settings.TRADING_EXECUTION_FALLBACK_ADAPTER,
       universeMaxStaleSeconds: settings.TRADING_UNIVERSE_MAX_STALE_SECONDS,
+      telemetry,
     }),
-    broker: { ...alpacaReads(connections.alpaca(), clock), ...alpaca },
-    venues: { alpaca, lean: leanVenue(connections.lean(), clock) },
+    broker: { ...timedCalls(alpacaReads(connections.alpaca(), clock), clock, telemetry), ...alpaca },
+    venues: { alpaca, lean: timedCalls(leanVenue(connections.lean(), clock), clock, telemetry) },
     outbox: postgresOutbox(pool, account),
     publisher: connections.publisher(),
     clock,
     telemetry,
+    ensureBoot: connections.ensureBoot,
     limits,
   };
 };

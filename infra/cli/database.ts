@@ -1,16 +1,8 @@
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { accountLabelPattern, type AccountLabel } from '@torghut/domain';
-import {
-  backfillProvenance,
-  enterInitialStage,
-  migratePostgres,
-  registerFeatureContract,
-  seedControls,
-  syncCatalog,
-} from '@torghut/platform';
+import { accountLabelPattern, type AccountLabel, schemaVersion } from '@torghut/domain';
+import { backfillProvenance, describePreparation, prepareLedger } from '@torghut/platform';
 import pg from 'pg';
-import { deployedCatalog } from '../local/catalog.ts';
+import { deployedRelease } from '../local/catalog.ts';
 
 /**
  * What is done to a ledger as its owner: `migrate` brings schema, feature contract, strategy catalog and the initial rows
@@ -34,24 +26,17 @@ const connect = async (): Promise<pg.Client> => {
 };
 
 const migrate = async (client: pg.Client, account: AccountLabel): Promise<void> => {
-  const { applied, version } = await migratePostgres(client, join(import.meta.dirname, '../../migrations/postgres'));
-  await client.query('SET ROLE torghut_owner');
-  await registerFeatureContract(client);
-  const { disabled } = await syncCatalog(client, await deployedCatalog(), 'sync');
-  const at = Date.now();
-  const seeded = await seedControls(client, {
+  const prepared = await prepareLedger(client, await deployedRelease(), {
     accountLabel: account,
     killSwitch: true,
     tradingEnabled: false,
     autonomyEnabled: false,
     tradingMode: 'paper',
+    stage: 'shadow',
     actor: 'npm run database',
-    at,
+    at: Date.now(),
   });
-  await enterInitialStage(client, account, 'shadow', 'npm run database', at);
-  console.log(`schema version ${version ?? 'none'}; applied: ${applied.join(', ') || 'nothing new'}`);
-  console.log(`strategies disabled because the catalog lacks them: ${disabled.join(', ') || 'none'}`);
-  console.log(`controls written for ${account}: ${seeded.join(', ') || 'none, they were there'}`);
+  for (const line of describePreparation(prepared, schemaVersion)) console.log(line);
 };
 
 const backfill = async (client: pg.Client, dryRun: boolean): Promise<void> => {

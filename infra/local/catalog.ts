@@ -1,15 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { builtInStrategies, parseCatalog, type CatalogEntry } from '@torghut/domain';
-import { parse } from 'yaml';
+import type { CatalogEntry } from '@torghut/domain';
+import { type LedgerRelease, readCatalog, readLedgerRelease } from '@torghut/platform';
+
+const root = join(import.meta.dirname, '../..');
+const catalogFile = join(root, 'infra/strategies.yaml');
 
 /** The strategies that a deployment starts with, `infra/strategies.yaml`. @throws Error naming every faulty entry. */
-export const deployedCatalog = async (): Promise<readonly CatalogEntry[]> => {
-  const text = await readFile(join(import.meta.dirname, '..', 'strategies.yaml'), 'utf8');
-  const catalog = parseCatalog(parse(text), builtInStrategies);
-  if (!catalog.ok)
-    throw new Error(
-      `strategy catalog: ${catalog.errors.map(({ entry, message }) => `${entry}: ${message}`).join('; ')}`,
-    );
-  return catalog.entries;
-};
+export const deployedCatalog = (): Promise<readonly CatalogEntry[]> => readCatalog(catalogFile);
+
+/** What this repository brings into a ledger. @throws Error naming every faulty entry of the catalog. */
+export const deployedRelease = (): Promise<LedgerRelease> =>
+  readLedgerRelease(join(root, 'migrations/postgres'), catalogFile);

@@ -6,12 +6,9 @@ import type { AccountLabel, FunctionName, Instant, QueueName } from '@torghut/do
 import {
   createMemoryTelemetry,
   createPool,
-  enterInitialStage,
+  fixedCredentials,
   migrateClickHouse,
-  migratePostgres,
-  registerFeatureContract,
-  seedControls,
-  syncCatalog,
+  prepareLedger,
   type LambdaFunction,
   type MemoryTelemetry,
   type Pool,
@@ -25,6 +22,8 @@ import * as freshnessCheck from '../../functions/freshness-check/handler.ts';
 import * as freshnessCheckWire from '../../functions/freshness-check/wire.ts';
 import * as leanRouter from '../../functions/lean-router/handler.ts';
 import * as leanRouterWire from '../../functions/lean-router/wire.ts';
+import * as migrate from '../../functions/migrate/handler.ts';
+import * as migrateWire from '../../functions/migrate/wire.ts';
 import * as operatorApi from '../../functions/operator-api/handler.ts';
 import * as operatorApiWire from '../../functions/operator-api/wire.ts';
 import * as orderSync from '../../functions/order-sync/handler.ts';
@@ -37,7 +36,7 @@ import { QueueEngine } from './aws/queue-engine.ts';
 import { SecretStore } from './aws/secrets.ts';
 import { barFrequencies, type BarSet } from './bars/bars.ts';
 import { BarsMarket } from './bars/market.ts';
-import { deployedCatalog } from './catalog.ts';
+import { deployedRelease } from './catalog.ts';
 import { ReplayClock } from './clock.ts';
 import { startClickHouse, type LocalClickHouse } from './engines/clickhouse.ts';
 import { startPostgres, type LocalPostgres } from './engines/postgres.ts';
@@ -115,20 +114,16 @@ const prepareDatabase = async (postgres: LocalPostgres, at: Instant): Promise<vo
   await postgres.createDatabase(database);
   const client = await adminClient(postgres);
   try {
-    await migratePostgres(client, join(root, 'migrations', 'postgres'));
-    await client.query('SET ROLE torghut_owner');
-    await registerFeatureContract(client);
-    await syncCatalog(client, await deployedCatalog(), 'sync');
-    await seedControls(client, {
+    await prepareLedger(client, await deployedRelease(), {
       accountLabel: account,
       killSwitch: false,
       tradingEnabled: true,
       autonomyEnabled: true,
       tradingMode: 'paper',
+      stage: 'paper',
       actor: 'local-operator',
       at,
     });
-    await enterInitialStage(client, account, 'paper', 'local-operator', at);
   } finally {
     await client.end();
   }
@@ -224,7 +219,8 @@ const start = async (
     seed,
   });
   teardown.add(() => alpaca.stop());
-  const lean = await startLeanTwin({ clock, brokerUrl: alpaca.url, credentials, seed });
+  const leanKey = 'local-runner-key';
+  const lean = await startLeanTwin({ clock, brokerUrl: alpaca.url, credentials, apiKey: leanKey, seed });
   teardown.add(() => lean.stop());
   const jangar = await startJangarTwin({ clock, symbols, seed });
   teardown.add(() => jangar.stop());
@@ -240,15 +236,12 @@ const start = async (
   const put = (name: string, value: unknown): void => {
     secrets.put(name, JSON.stringify(value));
   };
-  put('database', {
-    host: postgres.host,
-    port: postgres.port,
-    dbname: database,
-    username: 'torghut_app',
-    password: postgres.password,
-  });
+  const address = { host: postgres.host, port: postgres.port, dbname: database, password: postgres.password };
+  put('database', { ...address, username: 'torghut_app' });
+  put('databaseOwner', { ...address, username: 'torghut_owner' });
   put('clickhouse', clickhouseCredentials);
   put('alpaca', { key_id: credentials.keyId, secret_key: credentials.secretKey });
+  put('lean', { api_key: leanKey });
   put('jangar', {});
 
   const environmentOf = (name: FunctionName): Readonly<Record<string, string>> => {
@@ -295,6 +288,9 @@ const start = async (
     'operator-api': operatorApi.createHandler(
       await operatorApiWire.wire(environmentOf('operator-api'), overrides),
     ) as LambdaFunction<unknown, unknown>,
+    migrate: migrate.createHandler(telemetry, () =>
+      migrateWire.wire(environmentOf('migrate'), { ...overrides, release: deployedRelease }),
+    ),
   };
   const eventSources: Partial<Record<QueueName, EventSource>> = {};
   for (const source of template.eventSources) {
@@ -319,7 +315,7 @@ const start = async (
     port: postgres.port,
     database,
     user: 'torghut_readonly',
-    password: () => Promise.resolve(postgres.password),
+    login: fixedCredentials({ password: postgres.password }),
     tls: false,
     applicationName: 'report',
     statementTimeoutMs: 60_000,

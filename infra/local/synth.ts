@@ -11,10 +11,12 @@ const sources = [
   'infra/app.ts',
   'infra/config.ts',
   'infra/torghut-stage.ts',
+  'infra/strategies.yaml',
   'infra/stacks',
   'infra/constructs',
   'functions',
   'layers',
+  'migrations/postgres',
 ];
 
 const filesUnder = (path: string): readonly string[] => {
@@ -26,6 +28,9 @@ const filesUnder = (path: string): readonly string[] => {
 };
 
 const isSetting = (variable: string): boolean => variable.startsWith('TORGHUT_');
+
+/** One machine has no network of ours, and a database that secrets describe. */
+const settings = { TORGHUT_PAPER_NETWORK: 'none', TORGHUT_PAPER_DATABASE: 'external' } as const;
 
 /** Hash over names and contents of the sources and over the settings in the environment. */
 const digestOf = (root: string, variables: NodeJS.ProcessEnv): string => {
@@ -69,12 +74,13 @@ export const synthesize = async ({
   cacheDirectory,
   root = join(import.meta.dirname, '../..'),
 }: SynthesizeOptions): Promise<string> => {
-  const assembly = join(cacheDirectory, digestOf(root, process.env));
+  const environment = { ...process.env, ...settings };
+  const assembly = join(cacheDirectory, digestOf(root, environment));
   if (existsSync(assembly)) return assembly;
   await mkdir(cacheDirectory, { recursive: true });
   const unfinished = await mkdtemp(join(cacheDirectory, 'unfinished-'));
   try {
-    await run('infra/app.ts', root, { ...process.env, CDK_OUTDIR: unfinished });
+    await run('infra/app.ts', root, { ...environment, CDK_OUTDIR: unfinished });
     // Only a whole assembly gets the name that is looked for. Who comes second finds the same content there.
     await rename(unfinished, assembly).catch((error: unknown) => {
       if (!existsSync(assembly)) throw error;

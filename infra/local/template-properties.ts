@@ -12,11 +12,22 @@ export const irrelevantTypes: ReadonlySet<string> = new Set([
   'AWS::ApiGatewayV2::Route',
   'AWS::ApiGatewayV2::Stage',
   'AWS::CDK::Metadata',
+  'AWS::CloudWatch::Alarm',
+  'AWS::CloudWatch::CompositeAlarm',
+  'AWS::CloudWatch::Dashboard',
+  'AWS::CloudFormation::WaitConditionHandle',
   'AWS::IAM::Policy',
   'AWS::IAM::Role',
+  'AWS::KMS::Key',
   'AWS::Lambda::LayerVersion',
   'AWS::Lambda::Permission',
   'AWS::Logs::LogGroup',
+  'AWS::S3::Bucket',
+  'AWS::S3::BucketPolicy',
+  'AWS::Scheduler::ScheduleGroup',
+  'AWS::SNS::Subscription',
+  'AWS::SNS::Topic',
+  'AWS::SNS::TopicPolicy',
   'AWS::SQS::QueuePolicy',
   'AWS::SecretsManager::Secret',
 ]);
@@ -68,6 +79,7 @@ export const eventSourceProperties = z.strictObject({
 
 export const scheduleProperties = z.strictObject({
   FlexibleTimeWindow: z.strictObject({ Mode: z.literal('OFF') }),
+  GroupName: ignored,
   ScheduleExpression: z.string(),
   ScheduleExpressionTimezone: z.string(),
   State: z.literal('ENABLED'),
@@ -78,4 +90,14 @@ export const scheduleProperties = z.strictObject({
     DeadLetterConfig: z.strictObject({ Arn: z.unknown() }),
     RetryPolicy: z.strictObject({ MaximumEventAgeInSeconds: z.number(), MaximumRetryAttempts: z.number() }),
   }),
+});
+
+/** The ledger at a release. What the release consists of is compared by CloudFormation alone. */
+export const migrationProperties = z.strictObject({
+  ServiceToken: z.unknown(),
+  ServiceTimeout: ignored,
+  Files: z.string(),
+  Code: z.string(),
+  Account: z.string(),
+  TradingMode: z.string(),
 });

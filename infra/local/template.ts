@@ -14,6 +14,7 @@ import {
   functionProperties,
   invokeConfigProperties,
   irrelevantTypes,
+  migrationProperties,
   queueProperties,
   scheduleProperties,
 } from './template-properties.ts';
@@ -30,6 +31,8 @@ export interface Deployment {
   readonly queues: Readonly<Record<DeployedQueueName, DeployedQueue>>;
   readonly eventSources: readonly EventSource[];
   readonly schedules: readonly DeployedSchedule[];
+  /** The function that brings the ledger up to the release, before any other function of it. */
+  readonly migration: FunctionName;
 }
 
 export interface DeployedFunction {
@@ -186,6 +189,7 @@ export const readTemplate = (assembly: string, environment: string): Deployment 
   const deployedQueues = new Map<DeployedQueueName, DeployedQueue>();
   const eventSources: EventSource[] = [];
   const schedules: DeployedSchedule[] = [];
+  const migrations = new Map<'migration', FunctionName>();
 
   const readers: Readonly<Record<string, (resource: Resource) => void>> = {
     'AWS::Lambda::Function': (resource) => {
@@ -231,6 +235,9 @@ export const readTemplate = (assembly: string, environment: string): Deployment 
         reportBatchItemFailures: properties.FunctionResponseTypes.length > 0,
       });
     },
+    'Custom::LedgerMigration': (resource) => {
+      migrations.set('migration', functionOf(parseProperties(migrationProperties, resource).ServiceToken));
+    },
     'AWS::Scheduler::Schedule': (resource) => {
       const properties = parseProperties(scheduleProperties, resource);
       schedules.push({
@@ -257,5 +264,6 @@ export const readTemplate = (assembly: string, environment: string): Deployment 
     queues: complete(queuesById.values(), deployedQueues, 'queue'),
     eventSources,
     schedules,
+    ...complete(['migration'], migrations, 'custom resource'),
   };
 };

@@ -65,6 +65,7 @@ import {
 } from '../../infra/local/twins/index.ts';
 import { violations } from './invariants.ts';
 import { queueSettings } from './local-aws.ts';
+import type { DatabasePlace } from './loop.ts';
 import { testDatabase } from './postgres.ts';
 import { insertRow, sampleRow } from './rows.ts';
 import { SharedClock } from './shared-clock.ts';
@@ -99,6 +100,8 @@ export interface ExecutionOptions {
   readonly broker?: Partial<AlpacaTwinConfig>;
   /** Whether the broker answers for its calendar from the start. */
   readonly calendarFromBroker?: boolean;
+  /** What stands between the functions and the database; nothing unless given. */
+  readonly databaseVia?: (database: DatabasePlace) => Promise<DatabasePlace>;
   /** Seed of what the venues draw. */
   readonly venueSeed?: number;
   /** Whether a venue will leave calls unanswered: their deadlines then pass in a tenth of real time. */
@@ -208,9 +211,10 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
   const lean = await startLeanTwin({ clock: clock.venue, brokerUrl: alpaca.url, credentials, seed });
 
   const { host, port, user } = database.config('torghut_app');
-  const password = await database.config('torghut_app').password();
+  const { password } = await database.config('torghut_app').login.get();
+  const place = (await options.databaseVia?.({ host, port })) ?? { host, port };
   const secretValues = {
-    database: { host, port, dbname: database.name, username: user, password },
+    database: { ...place, dbname: database.name, username: user, password },
     alpaca: { key_id: credentials.keyId, secret_key: credentials.secretKey },
   };
   for (const [name, value] of Object.entries(secretValues)) secrets.put(name, JSON.stringify(value));

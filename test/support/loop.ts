@@ -70,12 +70,20 @@ const catalogEntries = (
   max_notional_per_trade: '250',
 }));
 
+/** Where PostgreSQL listens. */
+export interface DatabasePlace {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface LoopOptions {
   readonly startAt?: Instant;
   /** The universe that Jangar serves. */
   readonly symbols?: readonly string[];
   /** First and last New York date of the calendar; 2025 to 2026 unless given. */
   readonly calendar?: readonly [from: string, to: string];
+  /** What stands between the functions and the database; nothing unless given. */
+  readonly databaseVia?: (database: DatabasePlace) => Promise<DatabasePlace>;
   /** Environment keys that differ. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Real milliseconds per virtual one of a deadline; small where a test lets one pass. */
@@ -248,8 +256,10 @@ export const startLoop = async (options: LoopOptions = {}): Promise<Loop> => {
   const relay = await startRelay(clickhouse.url, clock);
   const jangar = await startJangarTwin({ clock, symbols: options.symbols ?? ['AAPL', 'MSFT'], seed });
 
-  const { host, port, user, password } = database.config('torghut_app');
-  const login = { host, port, dbname: database.name, username: user, password: await password() };
+  const { host, port, user, login: credentials } = database.config('torghut_app');
+  const place = (await options.databaseVia?.({ host, port })) ?? { host, port };
+  const { password } = await credentials.get();
+  const login = { ...place, dbname: database.name, username: user, password };
   secrets.put('database', JSON.stringify(login));
   secrets.put('clickhouse', JSON.stringify({ username: 'default', password: '' }));
   const environment: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createPool } from '@torghut/platform';
+import { createPool, fixedCredentials } from '@torghut/platform';
 import type { Pool, PoolConfig } from '@torghut/platform';
 import pg from 'pg';
 import { inject } from 'vitest';
@@ -50,7 +50,7 @@ export const testDatabase = async (options: TestDatabaseOptions = {}): Promise<T
     port,
     database: name,
     user: role,
-    password: () => Promise.resolve(password),
+    login: fixedCredentials({ password }),
     tls: false,
     applicationName: 'test',
     statementTimeoutMs: 15_000,

@@ -10,6 +10,10 @@ export type { AlpacaVenue } from './alpaca/venue.ts';
 export { createEventBridgeClient, createSecretsManagerClient, createSqsClient } from './aws/clients.ts';
 export type { AwsClientOptions } from './aws/clients.ts';
 export { eventBus, eventSourceName } from './aws/event-bus.ts';
+export { cachedCredentials, fixedCredentials, withRenewal } from './aws/credentials.ts';
+export type { Credentials, CredentialsSource } from './aws/credentials.ts';
+export { databaseTokens } from './aws/database-token.ts';
+export type { DatabaseTokenConfig } from './aws/database-token.ts';
 export { secretsReader, SecretUnavailable } from './aws/secrets-reader.ts';
 export type { SecretsReader } from './aws/secrets-reader.ts';
 export { sqsPublisher } from './aws/sqs-publisher.ts';
@@ -19,21 +23,28 @@ export type {
   ClickHouse,
   ClickHouseAnswer,
   ClickHouseConfig,
+  ClickHouseCredentials,
   ClickHouseFailure,
   ClickHouseParameter,
   ClickHouseQuery,
 } from './clickhouse/client.ts';
 export { migrateClickHouse } from './clickhouse/migrator.ts';
 export type { ClickHouseTarget } from './clickhouse/migrator.ts';
+export { clickHouseHealth } from './clickhouse/health.ts';
 export { clickHouseSignalStore } from './clickhouse/signal-store.ts';
 export type { SignalTables } from './clickhouse/signal-store.ts';
 export { systemClock } from './clock.ts';
 export { assetLookup, BootRefused, connect } from './handler/connections.ts';
 export type { Connections, Environment, Overrides } from './handler/connections.ts';
-export { openDatabase } from './handler/database.ts';
-export type { DatabaseOptions } from './handler/database.ts';
+export { customResourceHandler } from './handler/custom-resource.ts';
+export type { CustomResource } from './handler/custom-resource.ts';
+export { databaseAddress, openDatabase } from './handler/database.ts';
+export type { DatabaseAddress, DatabaseOptions } from './handler/database.ts';
 export { get, httpHandler, openGet } from './handler/http.ts';
 export type { HttpAnswer, HttpMethod, Identity, Route } from './handler/http.ts';
+export { connectOwner, OwnerCannotConnect, runtimePassword } from './handler/ledger-owner.ts';
+export type { LedgerOwner } from './handler/ledger-owner.ts';
+export type { Invocation } from './handler/invocation.ts';
 export { wiredOnFirstUse, withPreset } from './handler/preset.ts';
 export type { LambdaFunction } from './handler/preset.ts';
 export { problemsOf } from './handler/problem.ts';
@@ -45,6 +56,7 @@ export { scheduleInput } from './handler/schedule-input.ts';
 export { InvalidEventError, scheduledHandler } from './handler/scheduled.ts';
 export { fifoGroup, ownGroup, sqsBatchHandler } from './handler/sqs-batch.ts';
 export type { QueueBatch } from './handler/sqs-batch.ts';
+export type { ApiKey } from './http/api-key.ts';
 export { httpExchange } from './http/exchange.ts';
 export type { HttpExchange, HttpRequest } from './http/exchange.ts';
 export { jangarUniverse } from './jangar/universe.ts';
@@ -61,10 +73,13 @@ export { postgresExecutionLedger } from './postgres/execution-ledger.ts';
 export { jsonText, toJson } from './postgres/json.ts';
 export { migratePostgres } from './postgres/migrator.ts';
 export type { MigrationConnection } from './postgres/migrator.ts';
+export { readOperationalMeasures } from './postgres/operational-measures.ts';
 export { postgresOrderLedger } from './postgres/order-ledger.ts';
 export { postgresOutbox } from './postgres/outbox-store.ts';
 export { createPool, inTransaction, TransactionConflict } from './postgres/pool.ts';
-export type { Pool, PoolConfig, Queryable, TransactionOptions } from './postgres/pool.ts';
+export type { DatabaseLogin, Pool, PoolConfig, Queryable, TransactionOptions } from './postgres/pool.ts';
+export { describePreparation, LedgerNotPrepared, prepareLedger } from './postgres/prepare-ledger.ts';
+export type { InitialAccount, LedgerRelease, PreparedLedger } from './postgres/prepare-ledger.ts';
 export { runtimePrivileges, runtimeSequences } from './postgres/privileges.ts';
 export type { RuntimePrivileges } from './postgres/privileges.ts';
 export { backfillProvenance } from './postgres/provenance-backfill.ts';
@@ -83,6 +98,7 @@ export type {
   ProvenanceSummary,
   RowFilter,
 } from './postgres/read-model/orders.ts';
+export { readCatalog, readLedgerRelease } from './postgres/ledger-release.ts';
 export { operatorReadModel } from './postgres/read-model/read-model.ts';
 export type {
   EvidenceReads,
@@ -90,9 +106,18 @@ export type {
   OperatorReadModel,
   StatusReads,
 } from './postgres/read-model/read-model.ts';
-export type { AutonomyTotals, LastRun, RunEvidence } from './postgres/read-model/research.ts';
+export { researchTables } from './postgres/read-model/research.ts';
+export type {
+  AutonomyTotals,
+  ResearchRun,
+  ResearchTable,
+  ResearchWrites,
+  RunEvidence,
+} from './postgres/read-model/research.ts';
 export { readFreshnessInput, readSessionToday } from './postgres/read-model/signal-windows.ts';
 export type { SessionToday } from './postgres/read-model/signal-windows.ts';
+export { ensureRuntimeLogin, RuntimeLoginRefused } from './postgres/runtime-login.ts';
+export type { RuntimeLogin } from './postgres/runtime-login.ts';
 export { seedControls } from './postgres/seed-controls.ts';
 export type { InitialControls } from './postgres/seed-controls.ts';
 export { expositionContentType, renderExposition } from './telemetry/exposition.ts';
@@ -101,5 +126,6 @@ export { createMemoryTelemetry } from './telemetry/memory.ts';
 export type { LogLine, MemoryTelemetry } from './telemetry/memory.ts';
 export { createTelemetry } from './telemetry/powertools.ts';
 export { redactingReplacer } from './telemetry/redact.ts';
+export { timedCalls } from './telemetry/timed-calls.ts';
 export { saveCalendar } from './postgres/calendar-store.ts';
 export { enterInitialStage, registerFeatureContract, syncCatalog } from './postgres/catalog-store.ts';

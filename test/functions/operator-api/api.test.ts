@@ -79,6 +79,7 @@ describe('probes', () => {
       ok: true,
       schema_version: schemaVersion,
       expected_version: schemaVersion,
+      schema_compatible: true,
       missing_privileges: [],
     });
   });
@@ -405,6 +406,40 @@ it('[O4] finds what a completed research run left out of the ledger', async () =
     last_run_id: 'a'.repeat(24),
     last_run_status: 'completed',
     last_gates: null,
+    research: {
+      since: '2026-02-12T15:30:00.000Z',
+      rows: {
+        research_runs: 1,
+        research_candidates: 0,
+        research_fold_metrics: 0,
+        research_stress_metrics: 0,
+        gate_evaluations: 0,
+        research_promotions: 0,
+      },
+      runs: { running: 0, completed: 1, failed: 0, skipped: 0 },
+      complete: true,
+      first_runs: [
+        {
+          run_id: 'a'.repeat(24),
+          status: 'completed',
+          window_start: '2026-02-13T15:20:00.000Z',
+          gates: null,
+          recommendation: null,
+        },
+      ],
+    },
+  });
+});
+
+it('counts research rows of windows that began since the moment asked for, that moment included', async () => {
+  const rowsSince = async (since: string) =>
+    ((await ask(`/trading/autonomy?since=${since}`)).body as { research: { rows: { research_runs: number } } }).research
+      .rows.research_runs;
+  expect(await rowsSince('2026-02-13T15:20:00Z')).toBe(1);
+  expect(await rowsSince('2026-02-13T15:20:00.001Z')).toBe(0);
+  expect(await ask('/trading/autonomy?since=yesterday')).toMatchObject({
+    status: 400,
+    body: { error: 'invalid_parameter', found: 'yesterday' },
   });
 });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { decimal, zero, type Instant, type Side, type Ticker } from '@torghut/domain';
-import { createPool, type Pool } from '@torghut/platform';
+import { createPool, fixedCredentials, type Pool } from '@torghut/platform';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateBars, shippedSet } from '../../../infra/local/bars/generator.ts';
 import { startPostgres } from '../../../infra/local/engines/postgres.ts';
@@ -79,7 +79,7 @@ const openRemains = async (dataDirectory: string): Promise<Remains> => {
     port: postgres.port,
     database: 'torghut',
     user: 'torghut_readonly',
-    password: () => Promise.resolve(postgres.password),
+    login: fixedCredentials({ password: postgres.password }),
     tls: false,
     applicationName: 'test',
     statementTimeoutMs: 15_000,

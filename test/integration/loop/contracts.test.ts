@@ -92,10 +92,10 @@ describe('a database the code may not work with', () => {
     await owner.query('DELETE FROM schema_migrations WHERE version = $1', [schemaVersion]);
     await expect(start()).rejects.toThrow(new RegExp(`schema version \\d+ found, ${schemaVersion} expected`));
 
-    await owner.query(`INSERT INTO schema_migrations (version, checksum, applied_at) VALUES ($1, $2, now())`, [
-      schemaVersion,
-      'ab'.repeat(32),
-    ]);
+    await owner.query(
+      `INSERT INTO schema_migrations (version, checksum, applied_at, compatible_from) VALUES ($1, $2, now(), $1)`,
+      [schemaVersion, 'ab'.repeat(32)],
+    );
     await expect(start()).resolves.toBeDefined();
   });
 

@@ -10,7 +10,13 @@ import {
   type SignalBatch,
   type SignalStore,
 } from '@torghut/domain';
-import { clickHouseSignalStore, createClickHouse, migrateClickHouse, type ClickHouse } from '@torghut/platform';
+import {
+  clickHouseSignalStore,
+  createClickHouse,
+  fixedCredentials,
+  migrateClickHouse,
+  type ClickHouse,
+} from '@torghut/platform';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { testClickHouse, type TestClickHouse } from '../../support/clickhouse.ts';
@@ -30,7 +36,10 @@ let store: SignalStore;
 beforeAll(async () => {
   clickhouse = await testClickHouse();
   await migrateClickHouse(clickhouse.client, clickHouseMigrations, { replicated: false, ttl: false });
-  client = createClickHouse({ url: clickhouse.url });
+  client = createClickHouse({
+    url: clickhouse.url,
+    credentials: fixedCredentials({ username: 'default', password: '' }),
+  });
   const table = (name: string): string => `${clickhouse.database}.${name}`;
   store = clickHouseSignalStore(client, { signals: table('ta_signals'), bars: table('ta_microbars') });
 });
@@ -157,7 +166,7 @@ describe('the signal store over the engine', () => {
     expect(batch.rows.map(({ row }) => [identity(row), row.price])).toEqual([['A|0', 100]]);
     expect(batch.tail).toMatchObject({ eventTs: start, symbol: 'A' });
     expect(batch.symbolsSeen).toEqual(['A']);
-    expect(await store.newestEvent(start + 5 * second, 'PT1S')).toEqual({ ok: true, eventTs: start });
+    expect(await store.newestEvents(start + 5 * second, 'PT1S')).toEqual({ ok: true, eventTs: start, barTs: start });
   });
 
   it('reads only the series it was asked for', async () => {

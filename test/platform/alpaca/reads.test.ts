@@ -1,6 +1,6 @@
 import { decimalText, parseInstant } from '@torghut/domain';
 import type { Ticker } from '@torghut/domain';
-import { alpacaReads, alpacaVenue } from '@torghut/platform';
+import { alpacaReads, alpacaVenue, fixedCredentials } from '@torghut/platform';
 import type { AlpacaReads } from '@torghut/platform';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startAlpacaTwin } from '../../../infra/local/twins/index.ts';
@@ -22,12 +22,12 @@ beforeEach(async () => {
     partialFillShare: 0,
     requestsPerMinute: 1_000,
   });
-  reads = alpacaReads({ baseUrl: twin.url, credentials: () => Promise.resolve(credentials) }, clock);
+  reads = alpacaReads({ baseUrl: twin.url, credentials: fixedCredentials(credentials) }, clock);
 });
 afterEach(() => twin.stop());
 
 const buy = async (clientOrderId: string, qty = '2') => {
-  const venue = alpacaVenue({ baseUrl: twin.url, credentials: () => Promise.resolve(credentials) }, clock);
+  const venue = alpacaVenue({ baseUrl: twin.url, credentials: fixedCredentials(credentials) }, clock);
   await venue.submit(buyOrder({ clientOrderId, qty }), permit);
 };
 

@@ -1,4 +1,4 @@
-import { alpacaVenue } from '@torghut/platform';
+import { alpacaVenue, cachedCredentials, fixedCredentials } from '@torghut/platform';
 import type { AlpacaVenue } from '@torghut/platform';
 import { decimal } from '@torghut/domain';
 import type { OrderRequest, Ticker, WritePermit } from '@torghut/domain';
@@ -21,7 +21,7 @@ beforeEach(async () => {
     partialFillShare: 0,
     requestsPerMinute: 700,
   });
-  venue = alpacaVenue({ baseUrl: twin.url, credentials: () => Promise.resolve(credentials) }, clock);
+  venue = alpacaVenue({ baseUrl: twin.url, credentials: fixedCredentials(credentials) }, clock);
 });
 afterEach(() => twin.stop());
 
@@ -302,28 +302,31 @@ describe('lookups and lists', () => {
     expect(listed.ok && listed.value.map(({ clientOrderId }) => clientOrderId)).toEqual(ids);
   });
 
-  it('repeats a read once with fresh credentials, and never a write', async () => {
-    const used: string[] = [];
-    let keyId = 'PKOLD';
+  it('repeats a read once with renewed keys, and never a write, whose refusal renews them for the next', async () => {
+    let published = { keyId: 'PKTEST', secretKey: 'one' };
     const rotating = alpacaVenue(
       {
         baseUrl: twin.url,
-        credentials: () => {
-          used.push(keyId);
-          return Promise.resolve({ keyId, secretKey: 'secret' });
-        },
-        onUnauthorized: () => {
-          keyId = 'PKNEW';
-          return Promise.resolve();
-        },
+        credentials: cachedCredentials({ read: () => Promise.resolve(published), clock, maxAgeSeconds: 300 }),
       },
       clock,
     );
-    await twin.setFault({ kind: 'answer', answer: { status: 401, body: { code: 40110000, message: 'no' } } });
-    await rotating.submit(buyOrder(), permit);
-    expect(used).toEqual(['PKOLD']);
-    expect(await rotating.listOrders('all')).toMatchObject({ ok: false, failure: 'http_401' });
-    expect(used).toEqual(['PKOLD', 'PKOLD', 'PKNEW']);
+    const rotate = (secretKey: string) => {
+      published = { keyId: 'PKTEST', secretKey };
+      twin.setKeys(published);
+    };
+    twin.setKeys(published);
+    expect(await rotating.listOrders('all')).toMatchObject({ ok: true });
+
+    rotate('two');
+    expect(await rotating.listOrders('all')).toMatchObject({ ok: true });
+
+    clock.advance(10_000);
+    rotate('three');
+    expect(await rotating.submit(buyOrder(), permit)).toMatchObject({ kind: 'rejected', rejection: 'other' });
+    expect(accepted()).toBe(0);
+    expect(await rotating.submit(buyOrder(), permit)).toMatchObject({ kind: 'acknowledged' });
+    expect(accepted()).toBe(1);
   });
 
   it('shows the request budget of the last answer and the health of the venue', async () => {

@@ -1,4 +1,4 @@
-import { jangarUniverse } from '@torghut/platform';
+import { cachedCredentials, fixedCredentials, jangarUniverse } from '@torghut/platform';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startJangarTwin } from '../../../infra/local/twins/index.ts';
 import type { Fault, JangarTwin } from '../../../infra/local/twins/index.ts';
@@ -13,7 +13,8 @@ beforeEach(async () => {
 });
 afterEach(() => twin.stop());
 
-const fetched = (url: string | undefined = twin.url) => jangarUniverse({ url }, clock).fetch();
+const fetched = (url: string | undefined = twin.url) =>
+  jangarUniverse({ url, apiKey: fixedCredentials(null) }, clock).fetch();
 const answer = (body: unknown, status = 200): Fault => ({ kind: 'answer', answer: { status, body } });
 
 describe('the universe as Jangar states it', () => {
@@ -83,7 +84,24 @@ describe('the universe as Jangar states it', () => {
   });
 
   it('does not exist without a URL', async () => {
-    const unset = jangarUniverse({ url: undefined }, clock);
+    const unset = jangarUniverse({ url: undefined, apiKey: fixedCredentials(null) }, clock);
     expect(await unset.fetch()).toMatchObject({ ok: false, reason: 'jangar_url_missing' });
+  });
+
+  it('is read with a key that was rotated meanwhile', async () => {
+    let published = 'one';
+    twin.setApiKey(published);
+    const apiKey = cachedCredentials({ read: () => Promise.resolve(published), clock, maxAgeSeconds: 300 });
+    const keyed = jangarUniverse({ url: twin.url, apiKey }, clock);
+    expect(await keyed.fetch()).toMatchObject({ ok: true });
+    published = 'two';
+    twin.setApiKey(published);
+    expect(await keyed.fetch()).toMatchObject({ ok: true });
+    twin.setApiKey('three');
+    expect(await keyed.fetch()).toMatchObject({
+      ok: false,
+      reason: 'jangar_fetch_failed',
+      detail: expect.stringContaining('http_401') as string,
+    });
   });
 });

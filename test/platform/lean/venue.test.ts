@@ -1,6 +1,6 @@
 import type { ExecutionVenue, OrderRequest, Ticker } from '@torghut/domain';
-import { alpacaVenue, leanVenue } from '@torghut/platform';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { alpacaVenue, cachedCredentials, fixedCredentials, leanVenue } from '@torghut/platform';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startAlpacaTwin, startLeanTwin } from '../../../infra/local/twins/index.ts';
 import type { AlpacaTwin, Fault, LeanTwin } from '../../../infra/local/twins/index.ts';
 import { TestClock, buyOrder, credentials, permit, steadyMarket } from '../../infra/local/twins/support.ts';
@@ -14,7 +14,7 @@ beforeEach(async () => {
   clock = new TestClock();
   broker = await startAlpacaTwin({ clock, marketData: steadyMarket, symbols: ['AAPL'], seed: 1, partialFillShare: 0 });
   runner = await startLeanTwin({ clock, brokerUrl: broker.url, credentials, seed: 1 });
-  venue = leanVenue({ baseUrl: runner.url }, clock);
+  venue = leanVenue({ baseUrl: runner.url, apiKey: fixedCredentials(null) }, clock);
 });
 afterEach(async () => {
   await runner.stop();
@@ -196,7 +196,7 @@ describe('submit', () => {
     expect(await venue.submit(buyOrder(), permit)).toMatchObject({ kind: 'unknown', failure: 'timeout' });
     clock.patient();
     await expect.poll(() => clock.sleeping()).toBe(1);
-    const direct = alpacaVenue({ baseUrl: broker.url, credentials: () => Promise.resolve(credentials) }, clock);
+    const direct = alpacaVenue({ baseUrl: broker.url, credentials: fixedCredentials(credentials) }, clock);
     expect(await direct.getOrderByClientOrderId(buyOrder().clientOrderId)).toMatchObject({ kind: 'absent' });
     expect(await direct.submit(buyOrder(), permit)).toMatchObject({ kind: 'acknowledged' });
     clock.advance(8_000);
@@ -248,5 +248,55 @@ describe('cancel, lookups, lists and health', () => {
     await runner.setFault({ kind: 'refuse_then_timeout' }, ['health']);
     clock.impatient();
     expect(await venue.health()).toMatchObject({ ok: false, failure: 'timeout' });
+  });
+});
+
+describe("the runner's key", () => {
+  const rotating = () => {
+    let published = 'one';
+    runner.setApiKey(published);
+    return {
+      keyed: leanVenue(
+        {
+          baseUrl: runner.url,
+          apiKey: cachedCredentials({ read: () => Promise.resolve(published), clock, maxAgeSeconds: 300 }),
+        },
+        clock,
+      ),
+      rotate: (next: string): void => {
+        clock.advance(10_000);
+        published = next;
+        runner.setApiKey(next);
+      },
+    };
+  };
+
+  it('is renewed once after a refused read, which is then repeated', async () => {
+    const { keyed, rotate } = rotating();
+    expect(await keyed.listOrders('all')).toMatchObject({ ok: true });
+    rotate('two');
+    expect(await keyed.listOrders('all')).toMatchObject({ ok: true });
+  });
+
+  it('is renewed after a refused submit, which is not repeated and whose outcome stays to be looked up', async () => {
+    const { keyed, rotate } = rotating();
+    await keyed.listOrders('all');
+    rotate('two');
+    expect(await keyed.submit(buyOrder(), permit)).toMatchObject({ kind: 'unknown', failure: 'http_401' });
+    expect(runner.log()).toEqual([]);
+    expect(await keyed.submit(buyOrder(), permit)).toMatchObject({ kind: 'acknowledged' });
+    expect(accepted()).toBe(1);
+  });
+
+  it('is not doubted when the broker refuses the order with the same status', async () => {
+    const read = vi.fn(() => Promise.resolve('one'));
+    runner.setApiKey('one');
+    const keyed = leanVenue(
+      { baseUrl: runner.url, apiKey: cachedCredentials({ read, clock, maxAgeSeconds: 300 }) },
+      clock,
+    );
+    const outcome = await keyed.submit(buyOrder({ qty: '1000000' }), permit);
+    expect(outcome).toMatchObject({ kind: 'rejected', exchange: { status: 403 } });
+    expect(read).toHaveBeenCalledTimes(1);
   });
 });

@@ -3,6 +3,7 @@ import type { AccountLabel } from '@torghut/domain';
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tapPostgres } from '../../support/postgres-tap.ts';
 import { testDatabase } from '../../support/postgres.ts';
 import type { TestDatabase } from '../../support/postgres.ts';
 
@@ -81,16 +82,19 @@ describe('column types', () => {
 });
 
 describe('pool', () => {
-  it('names its application, bounds statements and asks for a password per connection', async () => {
+  it('names its application, bounds statements and asks for the login of each new connection', async () => {
     let asked = 0;
     const config = db.config('torghut_app');
     const pool = createPool({
       ...config,
       applicationName: 'autonomy-cycle',
       statementTimeoutMs: 20,
-      password: () => {
-        asked += 1;
-        return config.password();
+      login: {
+        ...config.login,
+        get: () => {
+          asked += 1;
+          return config.login.get();
+        },
       },
     });
     let connected = 0;
@@ -98,10 +102,32 @@ describe('pool', () => {
     try {
       const { rows } = await pool.query<{ name: string }>(`SELECT current_setting('application_name') AS name`);
       expect(rows).toEqual([{ name: 'autonomy-cycle' }]);
-      await expect(pool.query('SELECT pg_sleep(5)')).rejects.toMatchObject({ code: '57014' });
+      // The server ends a statement of a transaction; the connection is good for the next one.
+      await expect(inTransaction(pool, (client) => client.query('SELECT pg_sleep(5)'))).rejects.toMatchObject({
+        code: '57014',
+      });
+      expect(connected).toBe(1);
+      // The client gives up on a statement alone, and on the connection with it.
+      await expect(pool.query('SELECT pg_sleep(5)')).rejects.toThrow('Query read timeout');
       await Promise.all([pool.query('SELECT 1'), pool.query('SELECT 1'), pool.query('SELECT 1')]);
       expect(pool.totalCount).toBeLessThanOrEqual(2);
+      expect(connected).toBeGreaterThan(1);
       expect(asked).toBe(connected);
+    } finally {
+      await pool.end();
+    }
+  });
+
+  it('lends no connection on which a statement may still be running', async () => {
+    const pool = createPool({ ...db.config('torghut_app'), statementTimeoutMs: 20 });
+    try {
+      const stuck = inTransaction(pool, async (client) => {
+        await client.query('SET LOCAL statement_timeout = 0');
+        await client.query('SELECT pg_sleep(5)');
+      });
+      await expect(stuck).rejects.toThrow('Query read timeout');
+      expect(pool.totalCount).toBe(0);
+      await expect(pool.query('SELECT 1 AS one')).resolves.toMatchObject({ rows: [{ one: 1 }] });
     } finally {
       await pool.end();
     }
@@ -151,7 +177,32 @@ describe('transactions', () => {
   it('leave no setting behind', async () => {
     await inTransaction(db.app, (client) => client.query(`SET LOCAL statement_timeout = '1h'`));
     const { rows } = await db.app.query<{ timeout: string }>(`SELECT current_setting('statement_timeout') AS timeout`);
-    expect(rows).toEqual([{ timeout: '15s' }]);
+    expect(rows).toEqual([{ timeout: '0' }]);
+  });
+
+  it('bound each of their statements, which costs no message of its own', async () => {
+    const { host, port } = db.config('torghut_app');
+    const tap = await tapPostgres({ host, port });
+    const pool = createPool({ ...db.config('torghut_app'), port: tap.port });
+    try {
+      const { rows } = await inTransaction(pool, (client) =>
+        client.query<{ timeout: string }>(`SELECT current_setting('statement_timeout') AS timeout`),
+      );
+      expect(rows).toEqual([{ timeout: '15s' }]);
+      expect(tap.statements).toEqual([
+        'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = 15000',
+        `SELECT current_setting('statement_timeout') AS timeout`,
+        'COMMIT',
+      ]);
+    } finally {
+      await pool.end();
+      await tap.close();
+    }
+  });
+
+  it('refuse writes when they are read only', async () => {
+    const write = inTransaction(db.owner, (client) => client.query(add('refused')), { readOnly: true });
+    await expect(write).rejects.toMatchObject({ code: '25006' });
   });
 
   /** Two serializable transactions that each read what the other writes: one must give way. */

@@ -1,5 +1,6 @@
 import { decimal, zero } from '@torghut/domain';
 import type { Clock, Decimal, DecimalText } from '@torghut/domain';
+import type { AlpacaCredentials } from '@torghut/platform';
 import type { Fault, TwinAnswer } from '../faults.ts';
 import { startHttpTwin } from '../http-twin.ts';
 import type { Route } from '../http-twin.ts';
@@ -56,6 +57,8 @@ export interface AlpacaTwin {
   /** Base URL of the trading API. */
   readonly url: string;
   setFault(fault: Fault | null, operations?: readonly AlpacaTwinOperation[]): Promise<void>;
+  /** The only keys that are let in from now on; until then any are. */
+  setKeys(keys: AlpacaCredentials): void;
   /** Every effect on an order, oldest first: the broker's own truth. */
   log(): readonly OrderEffect[];
   /** Every order that was ever accepted, oldest first. */
@@ -253,7 +256,8 @@ export const startAlpacaTwin = async (config: AlpacaTwinConfig): Promise<AlpacaT
     },
   ];
 
-  const admitted = frontDoor(clock, seed, config.requestsPerMinute ?? 200);
+  let keys: AlpacaCredentials | null = null;
+  const admitted = frontDoor(clock, seed, config.requestsPerMinute ?? 200, () => keys);
   const http = await startHttpTwin({
     clock,
     port: config.port ?? 0,
@@ -272,6 +276,9 @@ export const startAlpacaTwin = async (config: AlpacaTwinConfig): Promise<AlpacaT
   return {
     url: http.url,
     setFault: (fault, operations) => http.setFault(fault, operations),
+    setKeys: (next) => {
+      keys = next;
+    },
     log: () => state.effects(),
     orders: () => state.orders(),
     fills: () => state.fills(-1, endOfTime),

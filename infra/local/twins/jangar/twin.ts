@@ -1,12 +1,15 @@
 import type { Clock } from '@torghut/domain';
 import { toText } from '@torghut/domain';
+import { ApiKeyDoor } from '../api-key-door.ts';
 import type { Fault, TwinAnswer } from '../faults.ts';
-import { startHttpTwin } from '../http-twin.ts';
+import { startHttpTwin, type Route } from '../http-twin.ts';
 
 export interface JangarTwinConfig {
   readonly clock: Clock;
   /** Enabled equities; served ascending and in upper case. */
   readonly symbols: readonly string[];
+  /** Asked of every caller; none unless given. */
+  readonly apiKey?: string;
   /** 0, the default, takes any free port. */
   readonly port?: number;
   readonly seed: number;
@@ -16,6 +19,8 @@ export interface JangarTwin {
   /** The symbols endpoint. */
   readonly url: string;
   setFault(fault: Fault | null): Promise<void>;
+  /** The key asked for from now on. */
+  setApiKey(key: string): void;
   /** Replaces the list that is served from now on. */
   setSymbols(symbols: readonly string[]): void;
   stop(): Promise<void>;
@@ -33,18 +38,26 @@ export const startJangarTwin = async (config: JangarTwinConfig): Promise<JangarT
     const updatedAt = toText(config.clock.now());
     return { status: 200, body: { items: listed.map((symbol) => ({ symbol, enabled: true, assetClass, updatedAt })) } };
   };
+  const door = new ApiKeyDoor(config.apiKey ?? null);
+  const listing: Route<'symbols'> = {
+    operation: 'symbols',
+    method: 'GET',
+    path: /^\/api\/torghut\/symbols$/,
+    handle: ({ query }) => served(query),
+  };
   const http = await startHttpTwin({
     clock: config.clock,
     port: config.port ?? 0,
     seed: config.seed,
-    routes: [
-      { operation: 'symbols', method: 'GET', path: /^\/api\/torghut\/symbols$/, handle: ({ query }) => served(query) },
-    ],
+    routes: [door.guard(listing, { status: 401, body: { error: 'unauthorized' } })],
     notFound: { status: 404, body: { error: 'not found' } },
   });
   return {
     url: `${http.url}/api/torghut/symbols`,
     setFault: (fault) => http.setFault(fault),
+    setApiKey: (key) => {
+      door.setKey(key);
+    },
     setSymbols: (next) => {
       symbols = next;
     },

@@ -3,6 +3,7 @@ import type { Clock, Instant } from '@torghut/domain';
 import { httpExchange } from '@torghut/platform';
 import type { AlpacaCredentials, HttpExchange } from '@torghut/platform';
 import type { Fault, TwinAnswer } from '../faults.ts';
+import { ApiKeyDoor } from '../api-key-door.ts';
 import { startHttpTwin } from '../http-twin.ts';
 import type { Route, TwinRequest } from '../http-twin.ts';
 import { brokerBody, readSubmit, runnerError } from './contract.ts';
@@ -12,6 +13,8 @@ export interface LeanTwinConfig {
   /** The broker's base URL; orders are passed on to it over HTTP, as the runner does. */
   readonly brokerUrl: string;
   readonly credentials: AlpacaCredentials;
+  /** Asked of every caller but for its health; none unless given. */
+  readonly apiKey?: string;
   /** 0, the default, takes any free port. */
   readonly port?: number;
   readonly seed: number;
@@ -30,6 +33,8 @@ export type LeanTwinOperation =
 export interface LeanTwin {
   readonly url: string;
   setFault(fault: Fault | null, operations?: readonly LeanTwinOperation[]): Promise<void>;
+  /** The key asked for from now on. */
+  setApiKey(key: string): void;
   /** Every submit that reached the runner's own work, oldest first. */
   log(): readonly LeanSubmission[];
   stop(): Promise<void>;
@@ -175,16 +180,22 @@ export const startLeanTwin = async (config: LeanTwinConfig): Promise<LeanTwin> =
     },
   });
 
+  const door = new ApiKeyDoor(config.apiKey ?? null);
+  const guarded = (route: Route<LeanTwinOperation>): Route<LeanTwinOperation> =>
+    route.operation === 'health' ? route : door.guard(route, { status: 401, body: { detail: 'unauthorized' } });
   const http = await startHttpTwin({
     clock,
     port: config.port ?? 0,
     seed: config.seed,
-    routes: routes.map((route) => (route.operation === 'observability' ? route : measured(route))),
+    routes: routes.map((route) => guarded(route.operation === 'observability' ? route : measured(route))),
     notFound: { status: 404, body: { detail: 'Not Found' } },
   });
   return {
     url: http.url,
     setFault: (fault, operations) => http.setFault(fault, operations),
+    setApiKey: (key) => {
+      door.setKey(key);
+    },
     log: () => submissions,
     stop: () => http.stop(),
   };

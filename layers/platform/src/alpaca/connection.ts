@@ -1,5 +1,7 @@
 import type { Clock, Read } from '@torghut/domain';
 import type * as z from 'zod';
+import type { Credentials } from '../aws/credentials.ts';
+import { authenticatedRead, authenticatedWrite } from '../http/authenticated-exchange.ts';
 import { httpExchange } from '../http/exchange.ts';
 import type { HttpExchange, HttpRequest } from '../http/exchange.ts';
 import { failureOf, isSuccess, parseJsonAnswer } from '../http/json-answer.ts';
@@ -14,18 +16,15 @@ export interface AlpacaCredentials {
 export interface AlpacaConfig {
   /** Of the trading API, without a trailing path: the paper host unless live trading is active. */
   readonly baseUrl: string;
-  /** Called for each request; the provider caches. */
-  readonly credentials: () => Promise<AlpacaCredentials>;
-  /** Makes the provider forget what it cached. Called after a refused read, which is then repeated once. */
-  readonly onUnauthorized?: () => Promise<void>;
+  readonly credentials: Credentials<AlpacaCredentials>;
   /** Of a whole exchange; 5 000 when absent. */
   readonly timeoutMs?: number;
 }
 
 export interface AlpacaConnection {
-  /** One exchange, never repeated. */
+  /** One exchange, never repeated; one that was not authorised renews the credentials for the next. */
   write(method: 'POST' | 'DELETE', path: string, body?: string): Promise<HttpExchange>;
-  /** One exchange; a second one with fresh credentials when the first was not authorised. */
+  /** One exchange; a second one with renewed credentials when the first was not authorised. */
   read(path: string): Promise<HttpExchange>;
   readParsed<T>(path: string, schema: z.ZodType<T>): Promise<Read<T>>;
   /** The request budget in the last answer that stated one. */
@@ -37,31 +36,29 @@ const defaultTimeoutMs = 5_000;
 export const alpacaConnection = (config: AlpacaConfig, clock: Clock): AlpacaConnection => {
   let lastRateLimit: RateLimit | null = null;
 
-  const exchange = async (method: HttpRequest['method'], path: string, body?: string): Promise<HttpExchange> => {
-    const { keyId, secretKey } = await config.credentials();
-    const http = await httpExchange(
-      {
-        method,
-        url: `${config.baseUrl}${path}`,
-        headers: { 'apca-api-key-id': keyId, 'apca-api-secret-key': secretKey },
-        ...(body === undefined ? {} : { body }),
-        timeoutMs: config.timeoutMs ?? defaultTimeoutMs,
-      },
-      clock,
-    );
-    if (http.kind !== 'not_sent') lastRateLimit = readRateLimit(http.headers) ?? lastRateLimit;
-    return http;
-  };
-
-  const read = async (path: string): Promise<HttpExchange> => {
-    const first = await exchange('GET', path);
-    if (first.kind !== 'answer' || first.status !== 401 || config.onUnauthorized === undefined) return first;
-    await config.onUnauthorized();
-    return exchange('GET', path);
-  };
+  const request = (method: HttpRequest['method'], path: string, body?: string) => ({
+    credentials: config.credentials,
+    send: async ({ keyId, secretKey }: AlpacaCredentials): Promise<HttpExchange> => {
+      const http = await httpExchange(
+        {
+          method,
+          url: `${config.baseUrl}${path}`,
+          headers: { 'apca-api-key-id': keyId, 'apca-api-secret-key': secretKey },
+          ...(body === undefined ? {} : { body }),
+          timeoutMs: config.timeoutMs ?? defaultTimeoutMs,
+        },
+        clock,
+      );
+      if (http.kind !== 'not_sent') lastRateLimit = readRateLimit(http.headers) ?? lastRateLimit;
+      return http;
+    },
+    // A 403 of this broker is about the order or the account, never about the keys.
+    isRefused: ({ status }: { readonly status: number }): boolean => status === 401,
+  });
+  const read = (path: string): Promise<HttpExchange> => authenticatedRead(request('GET', path));
 
   return {
-    write: exchange,
+    write: (method, path, body) => authenticatedWrite(request(method, path, body)),
     read,
     readParsed: async (path, schema) => readResult(await read(path), schema),
     rateLimit: () => lastRateLimit,

@@ -7,7 +7,11 @@ export interface AwsClientOptions {
   readonly region?: string;
   /** Another place than AWS: the one-machine deployment or an emulator. */
   readonly endpoint?: string;
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly credentials?: {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken?: string;
+  };
 }
 
 /**

@@ -1,13 +1,14 @@
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { second, type Clock, type Instant } from '@torghut/domain';
+import type { Clock } from '@torghut/domain';
 import type * as z from 'zod';
+import { cachedCredentials, type Credentials } from './credentials.ts';
 
 /** Reads secrets whose value is a JSON document. What they hold appears in no error and no log. */
 export interface SecretsReader {
   /** The secret, at most `cacheSeconds` old. @throws SecretUnavailable */
   get<Schema extends z.ZodType>(id: string, schema: Schema): Promise<z.output<Schema>>;
-  /** The secret as it is now: once after an authentication failure, because it may have been rotated. @throws SecretUnavailable */
-  refresh<Schema extends z.ZodType>(id: string, schema: Schema): Promise<z.output<Schema>>;
+  /** The secret for those whom a server may refuse; one cache for all users of the same secret in the same form. */
+  credentials<Schema extends z.ZodType>(id: string, schema: Schema): Credentials<z.output<Schema>>;
 }
 
 export class SecretUnavailable extends Error {
@@ -31,31 +32,24 @@ export const secretsReader = (
   if (!(cacheSeconds >= 0 && cacheSeconds <= longestCacheSeconds)) {
     throw new RangeError(`cacheSeconds must be 0 to ${longestCacheSeconds}, was ${cacheSeconds}`);
   }
-  const cache = new Map<string, { readonly document: unknown; readonly readAt: Instant }>();
-  const reads = new Map<string, Promise<unknown>>();
+  const known = new Map<string, Map<z.ZodType, Credentials<unknown>>>();
 
-  /** Callers that ask at the same time share one read. */
-  const read = (id: string): Promise<unknown> => {
-    const running = reads.get(id);
-    if (running !== undefined) return running;
-    const reading = fetchDocument(client, id)
-      .then((document) => {
-        cache.set(id, { document, readAt: options.clock.now() });
-        return document;
-      })
-      .finally(() => reads.delete(id));
-    reads.set(id, reading);
-    return reading;
+  const credentials = <Schema extends z.ZodType>(id: string, schema: Schema): Credentials<z.output<Schema>> => {
+    const ofSecret = known.get(id) ?? new Map<z.ZodType, Credentials<unknown>>();
+    known.set(id, ofSecret);
+    const existing = ofSecret.get(schema);
+    // The key of the map is the schema that its values were parsed with.
+    if (existing !== undefined) return existing as Credentials<z.output<Schema>>;
+    const made = cachedCredentials({
+      read: async () => parse(id, schema, await fetchDocument(client, id)),
+      clock: options.clock,
+      maxAgeSeconds: cacheSeconds,
+    });
+    ofSecret.set(schema, made);
+    return made;
   };
 
-  return {
-    get: async (id, schema) => {
-      const cached = cache.get(id);
-      const isFresh = cached !== undefined && options.clock.now() - cached.readAt < cacheSeconds * second;
-      return parse(id, schema, isFresh ? cached.document : await read(id));
-    },
-    refresh: async (id, schema) => parse(id, schema, await read(id)),
-  };
+  return { get: (id, schema) => credentials(id, schema).get(), credentials };
 };
 
 const fetchDocument = async (client: SecretsManagerClient, id: string): Promise<unknown> => {

@@ -1,11 +1,17 @@
 import { ClickHouseError, ClickHouseLogLevel, type ClickHouseSettings, createClient } from '@clickhouse/client';
 import { second, type Clock } from '@torghut/domain';
+import { withRenewal, type Credentials } from '../aws/credentials.ts';
+import { SecretUnavailable } from '../aws/secrets-reader.ts';
 import { systemClock } from '../clock.ts';
+
+export interface ClickHouseCredentials {
+  readonly username: string;
+  readonly password: string;
+}
 
 export interface ClickHouseConfig {
   readonly url: string;
-  readonly username?: string;
-  readonly password?: string;
+  readonly credentials: Credentials<ClickHouseCredentials>;
   readonly database?: string;
   /** Of one query, answer included; 5 by default. */
   readonly timeoutSeconds?: number;
@@ -29,7 +35,7 @@ export interface ClickHouseQuery<Row> {
 export type ClickHouseFailure = {
   readonly ok: false;
   /**
-   * - `unreachable`: no connection, or it broke.
+   * - `unreachable`: no connection, or it broke, or there are no credentials to ask with.
    * - `timeout`: no complete answer in time, here or by the server's own limit.
    * - `query_failed`: the server refused, or the answer is not what was expected.
    */
@@ -38,7 +44,10 @@ export type ClickHouseFailure = {
 };
 export type ClickHouseAnswer<Row> = { readonly ok: true; readonly rows: readonly Row[] } | ClickHouseFailure;
 
-/** Bounded reads of ClickHouse. Nothing is retried: the next cycle is the retry. */
+/**
+ * Bounded reads of ClickHouse. Nothing is retried, because the next cycle is the retry, but a query that was refused for its
+ * credentials: it is sent once more with renewed ones.
+ */
 export interface ClickHouse {
   query<Row = readonly unknown[]>(query: ClickHouseQuery<Row>): Promise<ClickHouseAnswer<Row>>;
   close(): Promise<void>;
@@ -46,6 +55,11 @@ export interface ClickHouse {
 
 /** Code of TIMEOUT_EXCEEDED, the server's own limit of execution time. */
 const timeoutExceeded = '159';
+/** Codes of AUTHENTICATION_FAILED, and of what it was called in older servers. */
+const authenticationFailed: ReadonlySet<string> = new Set(['516', '192', '193', '194']);
+
+type Asked =
+  { readonly ok: true; readonly rows: readonly unknown[] } | (ClickHouseFailure & { readonly refused: boolean });
 
 /**
  * The official client behind outcomes that are values. Rows travel as `JSONCompactEachRow`, which is the cheapest of the
@@ -56,8 +70,6 @@ export const createClickHouse = (config: ClickHouseConfig): ClickHouse => {
   const clock = config.clock ?? systemClock;
   const client = createClient({
     url: config.url,
-    ...(config.username === undefined ? {} : { username: config.username }),
-    ...(config.password === undefined ? {} : { password: config.password }),
     ...(config.database === undefined ? {} : { database: config.database }),
     // The clock's deadline comes first; this one is the net below it.
     request_timeout: timeoutMs + second,
@@ -69,24 +81,40 @@ export const createClickHouse = (config: ClickHouseConfig): ClickHouse => {
     clickhouse_settings: { output_format_json_quote_64bit_integers: 1, max_execution_time: timeoutMs / second },
   });
 
+  /** One exchange of a statement, with the credentials of the moment: they may be replaced while the client lives. */
+  const ask = async (query: ClickHouseQuery<unknown>, auth: ClickHouseCredentials): Promise<Asked> => {
+    const deadline = clock.deadline(timeoutMs);
+    try {
+      const answer = await client.query({
+        query: query.sql,
+        format: 'JSONCompactEachRow',
+        abort_signal: deadline,
+        auth: { ...auth },
+        ...(query.parameters === undefined ? {} : { query_params: query.parameters }),
+        ...(query.settings === undefined ? {} : { clickhouse_settings: query.settings }),
+      });
+      return { ok: true, rows: await answer.json<unknown>() };
+    } catch (error) {
+      return {
+        refused: error instanceof ClickHouseError && authenticationFailed.has(error.code),
+        ...failureOf(error, deadline, timeoutMs),
+      };
+    }
+  };
+
   return {
     query: async <Row>(query: ClickHouseQuery<Row>) => {
-      const deadline = clock.deadline(timeoutMs);
-      let values: readonly unknown[];
-      try {
-        const answer = await client.query({
-          query: query.sql,
-          format: 'JSONCompactEachRow',
-          abort_signal: deadline,
-          ...(query.parameters === undefined ? {} : { query_params: query.parameters }),
-          ...(query.settings === undefined ? {} : { clickhouse_settings: query.settings }),
-        });
-        values = await answer.json<unknown>();
-      } catch (error) {
-        return failureOf(error, deadline, timeoutMs);
-      }
+      const asked = await withRenewal(
+        config.credentials,
+        (auth) => ask(query, auth),
+        (result) => !result.ok && result.refused,
+      ).catch((error: unknown): Asked => {
+        if (!(error instanceof SecretUnavailable)) throw error;
+        return { ok: false, failure: 'unreachable', detail: error.message, refused: false };
+      });
+      if (!asked.ok) return { ok: false, failure: asked.failure, detail: asked.detail };
       const rows: Row[] = [];
-      for (const [index, row] of values.entries()) {
+      for (const [index, row] of asked.rows.entries()) {
         try {
           rows.push(query.row === undefined ? (row as Row) : query.row(row as readonly unknown[]));
         } catch (error) {

@@ -43,7 +43,7 @@ export const forTarget = (sql: string, target: ClickHouseTarget): string => {
 const appliedMigrations = async (client: ClickHouseClient): Promise<readonly AppliedMigration[]> => {
   const result = await client.query({
     query:
-      'SELECT version, argMax(checksum, applied_at) AS checksum FROM schema_migrations GROUP BY version ORDER BY version',
+      'SELECT version, argMax(checksum, applied_at) AS checksum, NULL AS compatibleFrom FROM schema_migrations GROUP BY version ORDER BY version',
     format: 'JSONEachRow',
   });
   return result.json<AppliedMigration>();

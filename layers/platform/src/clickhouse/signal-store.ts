@@ -194,10 +194,11 @@ export const clickHouseSignalStore = (clickhouse: ClickHouse, tables: SignalTabl
     return { ok: true, batch: { rows: [...fresh, ...late], tail, symbolsSeen, skippedRows } };
   },
 
-  newestEvent: async (now: Instant, windowSize: string) => {
-    const answer = await clickhouse.query<readonly [string, string]>({
-      sql: `SELECT count(), toUnixTimestamp64Milli(max(event_ts)) FROM ${tables.signals}
-        WHERE ${series} AND event_ts > ${instant('now')} - toIntervalHour(${tailHours})`,
+  newestEvents: async (now: Instant, windowSize: string) => {
+    const newest = (table: string): string => `(SELECT toUnixTimestamp64Milli(maxOrNull(event_ts)) FROM ${table}
+      WHERE ${series} AND event_ts > ${instant('now')} - toIntervalHour(${tailHours}))`;
+    const answer = await clickhouse.query<readonly [string | null, string | null]>({
+      sql: `SELECT ${newest(tables.signals)}, ${newest(tables.bars)}`,
       parameters: { now, window: windowSize },
     });
     if (!answer.ok) return answer;
@@ -209,6 +210,7 @@ export const clickHouseSignalStore = (clickhouse: ClickHouse, tables: SignalTabl
         detail: `expected one row of the freshness probe at ${toText(now)}, found none`,
       };
     }
-    return { ok: true, eventTs: Number(first[0]) === 0 ? null : Number(first[1]) };
+    const at = (text: string | null): Instant | null => (text === null ? null : Number(text));
+    return { ok: true, eventTs: at(first[0]), barTs: at(first[1]) };
   },
 });

@@ -1,4 +1,5 @@
 import {
+  minute,
   parseSettings,
   queues,
   secretKeys,
@@ -6,9 +7,11 @@ import {
   type BrokerAsset,
   type BrokerReads,
   eventBusKey,
+  metricsNamespaceKey,
   type Clock,
   type EventBus,
   type Hash,
+  type Instant,
   type MessagePublisher,
   type Settings,
   type Ticker,
@@ -21,18 +24,21 @@ import {
   type AwsClientOptions,
 } from '../aws/clients.ts';
 import { eventBus } from '../aws/event-bus.ts';
+import { fixedCredentials, type Credentials } from '../aws/credentials.ts';
 import { secretsReader, type SecretsReader } from '../aws/secrets-reader.ts';
 import { sqsPublisher, type TopicQueue } from '../aws/sqs-publisher.ts';
 import type { AlpacaConfig } from '../alpaca/connection.ts';
 import { createClickHouse, type ClickHouse } from '../clickhouse/client.ts';
 import { systemClock } from '../clock.ts';
+import { apiKeySecret, type ApiKey } from '../http/api-key.ts';
 import type { LeanConfig } from '../lean/venue.ts';
 import type { JangarConfig } from '../jangar/universe.ts';
 import { checkBoot } from '../postgres/boot-check.ts';
 import type { Pool } from '../postgres/pool.ts';
 import type { InvocationTelemetry } from '../telemetry/invocation-telemetry.ts';
 import { createTelemetry } from '../telemetry/powertools.ts';
-import { openDatabase } from './database.ts';
+import { databaseAddress, openDatabase } from './database.ts';
+import type { Invocation } from './invocation.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -49,12 +55,15 @@ export interface Connections {
   readonly telemetry: InvocationTelemetry;
   /** Content hash of the deployed domain layer: the code a decision was made with. */
   readonly codeHash: Hash;
+  readonly secrets: () => SecretsReader;
   readonly database: () => Promise<Pool>;
   /**
    * The same pool, for functions that trade: refused unless schema, privileges and controls are what this code needs.
    * @throws BootRefused
    */
   readonly ledger: () => Promise<Pool>;
+  readonly ensureBoot: Invocation['ensureBoot'];
+  /** @throws SecretUnavailable */
   readonly clickhouse: () => Promise<ClickHouse>;
   readonly alpaca: () => AlpacaConfig;
   readonly lean: () => LeanConfig;
@@ -63,7 +72,7 @@ export interface Connections {
   readonly events: () => EventBus;
 }
 
-/** The database is not the one this code was built for. Nothing is traded; the next invocation looks again. */
+/** The database is not one this code works with. Nothing is traded; the next invocation looks again. */
 export class BootRefused extends Error {
   override readonly name = 'BootRefused';
 
@@ -73,8 +82,12 @@ export class BootRefused extends Error {
 }
 
 const clickhouseSecret = z.object({ username: z.string().min(1), password: z.string() });
-const alpacaSecret = z.object({ key_id: z.string().min(1), secret_key: z.string().min(1) });
-const jangarSecret = z.object({ api_key: z.string().optional() });
+const alpacaSecret = z
+  .object({ key_id: z.string().min(1), secret_key: z.string().min(1) })
+  .transform(({ key_id, secret_key }) => ({ keyId: key_id, secretKey: secret_key }));
+
+/** How long the answer of a boot check that found nothing wrong is good for. */
+const bootCheckMs = minute;
 
 /** A statement of the trading path must fail well before the function does. */
 const statementTimeoutMs = 8_000;
@@ -86,6 +99,7 @@ const statementTimeoutMs = 8_000;
 export const connect = (service: string, environment: Environment, overrides: Overrides = {}): Connections => {
   const settings = parseSettings(environment);
   const clock = overrides.clock ?? systemClock;
+  const telemetry = overrides.telemetry ?? createTelemetry({ service, namespace: environment[metricsNamespaceKey] });
   const codeHash = environment['TORGHUT_CODE_HASH'];
   if (codeHash === undefined || !/^[0-9a-f]{64}$/.test(codeHash)) {
     throw new SettingsError([
@@ -109,78 +123,105 @@ export const connect = (service: string, environment: Environment, overrides: Ov
           credentials: {
             accessKeyId: required('AWS_ACCESS_KEY_ID'),
             secretAccessKey: required('AWS_SECRET_ACCESS_KEY'),
+            // A function's role is temporary, and its keys mean nothing without it.
+            ...(environment['AWS_SESSION_TOKEN'] === undefined
+              ? {}
+              : { sessionToken: environment['AWS_SESSION_TOKEN'] }),
           },
         }),
   };
   let reader: SecretsReader | null = null;
   const secrets = (): SecretsReader => (reader ??= secretsReader(createSecretsManagerClient(awsOptions), { clock }));
   let pool: Promise<Pool> | null = null;
-  const database = (): Promise<Pool> =>
-    (pool ??= openDatabase({
+  const database = (): Promise<Pool> => {
+    // A failed attempt is not kept: the next one reads the secret anew.
+    const opening = (pool ??= openDatabase({
+      address: databaseAddress(environment),
       secrets: secrets(),
-      secretId: required(secretKeys.database),
+      aws: awsOptions,
+      clock,
       applicationName: service,
       statementTimeoutMs,
+    }).catch((error: unknown) => {
+      pool = null;
+      throw error;
     }));
+    return opening;
+  };
+
+  let booted: { readonly at: Instant } | null = null;
+  let checking: Promise<void> | null = null;
+  const check = async (): Promise<void> => {
+    const boot = await checkBoot(await database(), { now: clock.now() });
+    telemetry.gauge('boot_check_ok', boot.ok ? 1 : 0);
+    booted = boot.ok ? { at: boot.checkedAt } : null;
+    if (!boot.ok) throw new BootRefused(boot.problems);
+  };
+  const ensureBoot = async (): Promise<void> => {
+    if (booted !== null && clock.now() - booted.at < bootCheckMs) return;
+    await (checking ??= check().finally(() => {
+      checking = null;
+    }));
+  };
+
+  const apiKey = (key: string): Credentials<ApiKey> => {
+    const secretId = environment[key];
+    return secretId === undefined || secretId === ''
+      ? fixedCredentials<ApiKey>(null)
+      : secrets().credentials(secretId, apiKeySecret);
+  };
 
   return {
     settings,
     clock,
     codeHash: codeHash as Hash,
-    telemetry: overrides.telemetry ?? createTelemetry({ service }),
+    telemetry,
 
+    secrets,
     database,
+    ensureBoot,
     ledger: async () => {
       const opened = await database();
-      const boot = await checkBoot(opened, { now: clock.now() });
-      if (boot.ok) return opened;
-      // Not kept open: the next attempt connects anew.
-      pool = null;
-      await opened.end();
-      throw new BootRefused(boot.problems);
+      try {
+        await ensureBoot();
+      } catch (error) {
+        // Not kept open: the next attempt connects anew.
+        pool = null;
+        await opened.end();
+        throw error;
+      }
+      return opened;
     },
 
     clickhouse: async () => {
-      const { username, password } = await secrets().get(required(secretKeys.clickhouse), clickhouseSecret);
+      const credentials = secrets().credentials(required(secretKeys.clickhouse), clickhouseSecret);
+      // Read now: a secret that is missing refuses the start, and the first query need not wait for it.
+      await credentials.get();
       return createClickHouse({
         url: requiredUrl('TA_CLICKHOUSE_URL', settings.TA_CLICKHOUSE_URL),
-        username,
-        password,
+        credentials,
         timeoutSeconds: settings.TA_CLICKHOUSE_TIMEOUT_SECONDS,
         clock,
       });
     },
 
-    alpaca: () => {
-      const secretId = required(secretKeys.alpaca);
-      return {
-        baseUrl: settings.APCA_API_BASE_URL,
-        credentials: async () => {
-          const { key_id, secret_key } = await secrets().get(secretId, alpacaSecret);
-          return { keyId: key_id, secretKey: secret_key };
-        },
-        onUnauthorized: async () => {
-          await secrets().refresh(secretId, alpacaSecret);
-        },
-      };
-    },
+    alpaca: () => ({
+      baseUrl: settings.APCA_API_BASE_URL,
+      credentials: secrets().credentials(required(secretKeys.alpaca), alpacaSecret),
+    }),
 
     lean: () => ({
       baseUrl: requiredUrl('TRADING_LEAN_RUNNER_URL', settings.TRADING_LEAN_RUNNER_URL),
+      apiKey: apiKey(secretKeys.lean),
       timeoutMs: settings.TRADING_LEAN_RUNNER_TIMEOUT_SECONDS * 1_000,
       healthTimeoutMs: settings.TRADING_LEAN_RUNNER_HEALTHCHECK_TIMEOUT_SECONDS * 1_000,
     }),
 
-    jangar: () => {
-      const secretId = environment[secretKeys.jangar];
-      return {
-        url: settings.JANGAR_SYMBOLS_URL ?? undefined,
-        timeoutMs: settings.TRADING_UNIVERSE_TIMEOUT_SECONDS * 1_000,
-        ...(secretId === undefined
-          ? {}
-          : { apiKey: async () => (await secrets().get(secretId, jangarSecret)).api_key ?? '' }),
-      };
-    },
+    jangar: () => ({
+      url: settings.JANGAR_SYMBOLS_URL ?? undefined,
+      apiKey: apiKey(secretKeys.jangar),
+      timeoutMs: settings.TRADING_UNIVERSE_TIMEOUT_SECONDS * 1_000,
+    }),
 
     events: () => eventBus(createEventBridgeClient(awsOptions), required(eventBusKey)),
 

@@ -4,12 +4,12 @@ import { alpacaVenue } from '../alpaca/venue.ts';
 import { leanVenue } from '../lean/venue.ts';
 import { postgresExecutionLedger } from '../postgres/execution-ledger.ts';
 import { postgresOutbox } from '../postgres/outbox-store.ts';
-import type { InvocationTelemetry } from '../telemetry/invocation-telemetry.ts';
+import { timedCalls } from '../telemetry/timed-calls.ts';
+import type { Invocation } from './invocation.ts';
 import { assetLookup, connect, type Environment, type Overrides } from './connections.ts';
 
 /** What a router works with: one adapter, the broker of record, the ledger, and the way to the other queue. */
-export interface RouterPorts extends RoutePorts {
-  readonly telemetry: InvocationTelemetry;
+export interface RouterPorts extends Omit<RoutePorts, 'telemetry'>, Invocation {
   readonly outbox: Outbox;
   readonly publisher: MessagePublisher;
 }
@@ -26,8 +26,9 @@ export const routerPorts = async (
   const connections = connect(`${adapter}-router`, environment, overrides);
   const { settings, clock, telemetry } = connections;
   const pool = await connections.ledger();
-  const broker = alpacaVenue(connections.alpaca(), clock);
-  const venue: ExecutionVenue = adapter === 'lean' ? leanVenue(connections.lean(), clock) : broker;
+  const broker = timedCalls(alpacaVenue(connections.alpaca(), clock), clock, telemetry);
+  const venue: ExecutionVenue =
+    adapter === 'lean' ? timedCalls(leanVenue(connections.lean(), clock), clock, telemetry) : broker;
   const account = settings.TRADING_ACCOUNT_LABEL;
   return {
     ledger: postgresExecutionLedger(pool, {
@@ -37,13 +38,15 @@ export const routerPorts = async (
       liveEnabled: settings.TRADING_LIVE_ENABLED,
       fallback: settings.TRADING_EXECUTION_FALLBACK_ADAPTER,
       universeMaxStaleSeconds: settings.TRADING_UNIVERSE_MAX_STALE_SECONDS,
+      telemetry,
     }),
     venue,
     broker,
-    asset: assetLookup(alpacaReads(connections.alpaca(), clock), clock),
+    asset: assetLookup(timedCalls(alpacaReads(connections.alpaca(), clock), clock, telemetry), clock),
     outbox: postgresOutbox(pool, account),
     publisher: connections.publisher(),
     clock,
     telemetry,
+    ensureBoot: connections.ensureBoot,
   };
 };

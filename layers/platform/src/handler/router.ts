@@ -16,6 +16,7 @@ export const routerHandler = (ports: RouterPorts) =>
     schema: executionRequestSchema,
     groupOf: fifoGroup,
     process: async (request) => {
+      await ports.ensureBoot();
       const result = await routeOrder(request, ports);
       await publishOutbox(ports.outbox, ports.publisher, ports.clock.now());
       if (result === 'retry')

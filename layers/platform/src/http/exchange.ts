@@ -1,5 +1,4 @@
 import type { Clock } from '@torghut/domain';
-import { Agent, request } from 'undici';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -45,19 +44,29 @@ const connectTimeoutMs = 2_000;
 const largestAnswerBytes = 16 * 1024 * 1024;
 
 /**
- * Connections are kept alive between exchanges. The deadline of the clock is the only timeout of an open connection, and
- * a redirect is an answer like any other: following one could repeat a write.
+ * The client, loaded with the first exchange: it is large, and not every invocation makes one. Connections are kept alive
+ * between exchanges. The deadline of the clock is the only timeout of an open connection, and a redirect is an answer
+ * like any other: following one could repeat a write.
  */
-const connections = new Agent({
-  connect: { timeout: connectTimeoutMs },
-  headersTimeout: 0,
-  bodyTimeout: 0,
-  maxResponseSize: largestAnswerBytes,
-  pipelining: 1,
-});
+const loadClient = async () => {
+  // A CommonJS module that is bundled apart has a default export only.
+  const {
+    default: { Agent, request },
+  } = await import('undici');
+  const connections = new Agent({
+    connect: { timeout: connectTimeoutMs },
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxResponseSize: largestAnswerBytes,
+    pipelining: 1,
+  });
+  return { request, connections };
+};
+let client: ReturnType<typeof loadClient> | null = null;
 
 /** Sends one request once and reads its answer. Never throws for what a network or a server does. */
 export const httpExchange = async (http: HttpRequest, clock: Clock): Promise<HttpExchange> => {
+  const { request, connections } = await (client ??= loadClient());
   const startedAt = clock.now();
   const deadline = clock.deadline(http.timeoutMs);
   const durationMs = () => clock.now() - startedAt;

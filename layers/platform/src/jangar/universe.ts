@@ -1,14 +1,16 @@
 import { asTicker } from '@torghut/domain';
 import type { Clock, Ticker, UniverseFetch, UniverseSource } from '@torghut/domain';
 import * as z from 'zod';
+import type { Credentials } from '../aws/credentials.ts';
+import { bearerHeaders, isUnauthenticated, type ApiKey } from '../http/api-key.ts';
+import { authenticatedRead } from '../http/authenticated-exchange.ts';
 import { httpExchange } from '../http/exchange.ts';
 import { failureOf, isSuccess, parseJsonAnswer } from '../http/json-answer.ts';
 
 export interface JangarConfig {
   /** The symbols endpoint; `undefined` when none is configured, which is a failure of its own. */
   readonly url: string | undefined;
-  /** Sent as a bearer token when given; the provider caches. */
-  readonly apiKey?: () => Promise<string>;
+  readonly apiKey: Credentials<ApiKey>;
   /** Of the whole exchange; 5 000 when absent. */
   readonly timeoutMs?: number;
 }
@@ -33,18 +35,23 @@ const payloadSchema: z.ZodType<readonly unknown[]> = z.union([
 /** The universe of symbols, ascending and without repetition, as Jangar states it now. */
 export const jangarUniverse = (config: JangarConfig, clock: Clock): UniverseSource => ({
   async fetch(): Promise<UniverseFetch> {
-    if (config.url === undefined || config.url === '') {
+    const { url } = config;
+    if (url === undefined || url === '') {
       return {
         ok: false,
         reason: 'jangar_url_missing',
         detail: 'expected JANGAR_SYMBOLS_URL, found none; set it to the symbols endpoint',
       };
     }
-    const headers = config.apiKey === undefined ? {} : { authorization: `Bearer ${await config.apiKey()}` };
-    const http = await httpExchange(
-      { method: 'GET', url: config.url, headers, timeoutMs: config.timeoutMs ?? defaultTimeoutMs },
-      clock,
-    );
+    const http = await authenticatedRead({
+      credentials: config.apiKey,
+      send: (key) =>
+        httpExchange(
+          { method: 'GET', url, headers: bearerHeaders(key), timeoutMs: config.timeoutMs ?? defaultTimeoutMs },
+          clock,
+        ),
+      isRefused: isUnauthenticated,
+    });
     if (http.kind !== 'answer' || !isSuccess(http.status)) {
       const { failure, detail } = failureOf(http);
       return { ok: false, reason: 'jangar_fetch_failed', detail: `${failure}: ${detail}` };

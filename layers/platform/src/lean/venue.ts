@@ -5,6 +5,9 @@ import { lookupResult, submitOutcomeOfRefusal, submitOutcomeWithoutRefusal, unde
 import { nothingToCancel } from '../alpaca/broker-error.ts';
 import { readResult } from '../alpaca/connection.ts';
 import { brokerOrderSchema } from '../alpaca/wire.ts';
+import type { Credentials } from '../aws/credentials.ts';
+import { bearerHeaders, isUnauthenticated, type ApiKey } from '../http/api-key.ts';
+import { authenticatedRead, authenticatedWrite } from '../http/authenticated-exchange.ts';
 import { httpExchange } from '../http/exchange.ts';
 import type { HttpExchange } from '../http/exchange.ts';
 import { isSuccess, venueExchange } from '../http/json-answer.ts';
@@ -15,6 +18,7 @@ import { readRunnerError } from './runner-error.ts';
 export interface LeanConfig {
   /** Of the runner, without a trailing path. */
   readonly baseUrl: string;
+  readonly apiKey: Credentials<ApiKey>;
   /** Of a whole exchange; 5 000 when absent. */
   readonly timeoutMs?: number;
   /** Of a health check; 2 000 when absent. */
@@ -29,7 +33,7 @@ const healthSchema = z.looseObject({ status: z.string().min(1) });
 
 /** Orders through the LEAN runner (contract v2). A write is one exchange: nothing here repeats one. */
 export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
-  const exchange = (
+  const request = (
     method: 'GET' | 'POST',
     path: string,
     correlationId: string,
@@ -38,23 +42,33 @@ export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
       headers = {},
       body,
     }: { timeoutMs?: number; headers?: Record<string, string>; body?: string } = {},
-  ): Promise<HttpExchange> =>
-    httpExchange(
-      {
-        method,
-        url: `${config.baseUrl}${path}`,
-        headers: { 'x-correlation-id': correlationId, ...headers },
-        ...(body === undefined ? {} : { body }),
-        timeoutMs,
-      },
-      clock,
-    );
-  const read = (operation: VenueOperation | 'health', path: string, timeoutMs?: number) =>
-    exchange(
-      'GET',
-      path,
-      readCorrelationId(operation, path, clock.now()),
-      timeoutMs === undefined ? {} : { timeoutMs },
+  ) => ({
+    credentials: config.apiKey,
+    send: (key: ApiKey): Promise<HttpExchange> =>
+      httpExchange(
+        {
+          method,
+          url: `${config.baseUrl}${path}`,
+          headers: { 'x-correlation-id': correlationId, ...bearerHeaders(key), ...headers },
+          ...(body === undefined ? {} : { body }),
+          timeoutMs,
+        },
+        clock,
+      ),
+    // A refusal of the broker that the runner passes on has a taxonomy; one of the runner's own door has none.
+    isRefused: (answer: { readonly status: number; readonly text: string }): boolean =>
+      isUnauthenticated(answer) && readRunnerError(answer.status, answer.text).kind === 'ambiguous',
+  });
+  const write = (...parameters: Parameters<typeof request>): Promise<HttpExchange> =>
+    authenticatedWrite(request(...parameters));
+  const read = (operation: VenueOperation | 'health', path: string, timeoutMs?: number): Promise<HttpExchange> =>
+    authenticatedRead(
+      request(
+        'GET',
+        path,
+        readCorrelationId(operation, path, clock.now()),
+        timeoutMs === undefined ? {} : { timeoutMs },
+      ),
     );
 
   return {
@@ -62,7 +76,7 @@ export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
 
     async submit(order, permit) {
       requireWritePermit(permit);
-      const http = await exchange('POST', '/v1/orders/submit', permit.correlationId, {
+      const http = await write('POST', '/v1/orders/submit', permit.correlationId, {
         headers: { 'idempotency-key': order.clientOrderId },
         body: leanOrderBody(order),
       });
@@ -73,7 +87,7 @@ export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
 
     async cancel(orderId, permit) {
       requireWritePermit(permit);
-      const http = await exchange('POST', `/v1/orders/${encodeURIComponent(orderId)}/cancel`, permit.correlationId);
+      const http = await write('POST', `/v1/orders/${encodeURIComponent(orderId)}/cancel`, permit.correlationId);
       if (http.kind !== 'answer') return undecided(http);
       if (isSuccess(http.status)) return { kind: 'requested', exchange: venueExchange(http) };
       const error = readRunnerError(http.status, http.text);

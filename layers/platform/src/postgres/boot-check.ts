@@ -10,6 +10,8 @@ export interface BootCheck {
   /** Version of the database; null when it could not be read. */
   readonly schemaVersion: string | null;
   readonly expectedVersion: string;
+  /** Whether that version is the expected one, or a newer one that says it still works with code of the expected one. */
+  readonly schemaCompatible: boolean;
   /** Privileges the current role lacks, such as `INSERT on executions`. */
   readonly missingPrivileges: readonly string[];
   readonly controlsReadable: boolean;
@@ -29,6 +31,19 @@ const missingPrivilegesStatement = `
     END, false)
   ORDER BY 1`;
 
+// As a document, because an older schema does not have the column.
+const newestVersionStatement = `
+  SELECT version, to_jsonb(newest) ->> 'compatible_from' AS compatible_from
+  FROM schema_migrations AS newest ORDER BY version DESC LIMIT 1`;
+
+const controlsStatement = 'SELECT control, engaged, value FROM trading_controls WHERE superseded_at IS NULL LIMIT 1';
+
+/** All of it in one round trip; fails as a whole when any of it cannot be read. */
+const everythingStatement = `
+  SELECT newest.version, newest.compatible_from, ARRAY(${missingPrivilegesStatement}) AS missing,
+    (SELECT count(*) FROM (${controlsStatement}) AS controls) AS controls
+  FROM (${newestVersionStatement}) AS newest`;
+
 const needed = JSON.stringify([
   ...Object.entries(runtimePrivileges).flatMap(([relation, { table, updatableColumns }]) => [
     ...table.map((privilege) => ({ relation, column_name: null, privilege })),
@@ -37,13 +52,39 @@ const needed = JSON.stringify([
   ...runtimeSequences.map((relation) => ({ relation, column_name: null, privilege: 'USAGE' })),
 ]);
 
-/**
- * Checks, as the role of the connection, that the schema is the one this code was built for, that each needed
- * privilege is held and that the trading controls can be read. Never throws: a database that does not answer is a
- * failed check. Costs three statements; the caller keeps the answer for 60 s.
- */
-export const checkBoot = async (client: Queryable, { now }: { readonly now: Instant }): Promise<BootCheck> => {
-  const problems: string[] = [];
+interface NewestVersion {
+  readonly version: string;
+  /** Lowest version of code that still works with the schema; null where the schema does not say. */
+  readonly compatible_from: string | null;
+}
+
+const isCompatible = (newest: NewestVersion | null): boolean =>
+  newest !== null &&
+  (newest.version === schemaVersion ||
+    (newest.version > schemaVersion && newest.compatible_from !== null && newest.compatible_from <= schemaVersion));
+
+const versionProblem = (newest: NewestVersion | null): string => {
+  const found = `schema version ${newest?.version ?? 'unknown'} found, ${schemaVersion} expected`;
+  return newest !== null && newest.version > schemaVersion
+    ? `${found}; the database needs code of version ${newest.compatible_from ?? newest.version} or later, deploy that`
+    : `${found}; run the migrations of this release`;
+};
+
+interface Facts {
+  readonly newest: NewestVersion | null;
+  /** Null when they could not be read. */
+  readonly missing: readonly string[] | null;
+  readonly controlsReadable: boolean;
+}
+
+const readAtOnce = async (client: Queryable): Promise<Facts | null> => {
+  const { rows } = await client.query<NewestVersion & { missing: string[] }>(everythingStatement, [needed]);
+  const [row] = rows;
+  return row === undefined ? null : { newest: row, missing: row.missing, controlsReadable: true };
+};
+
+/** Tells what can be read and what cannot. */
+const readOneByOne = async (client: Queryable, problems: string[]): Promise<Facts> => {
   const read = async <T>(what: string, query: () => Promise<T>): Promise<T | null> => {
     try {
       return await query();
@@ -52,34 +93,38 @@ export const checkBoot = async (client: Queryable, { now }: { readonly now: Inst
       return null;
     }
   };
-
-  const version = await read('schema version', async () => {
-    const { rows } = await client.query<{ version: string | null }>(
-      'SELECT max(version) AS version FROM schema_migrations',
-    );
-    return rows[0]?.version ?? null;
+  const newest = await read('schema version', async () => {
+    const { rows } = await client.query<NewestVersion>(newestVersionStatement);
+    return rows[0] ?? null;
   });
   const missing = await read('privileges', async () => {
     const { rows } = await client.query<{ missing: string }>(missingPrivilegesStatement, [needed]);
     return rows.map((row) => row.missing);
   });
-  const controls = await read('trading controls', () =>
-    client.query('SELECT control, engaged, value FROM trading_controls WHERE superseded_at IS NULL LIMIT 1'),
-  );
+  const controls = await read('trading controls', () => client.query(controlsStatement));
+  return { newest, missing, controlsReadable: controls !== null };
+};
 
-  if (version !== schemaVersion) {
-    problems.push(
-      `schema version ${version ?? 'unknown'} found, ${schemaVersion} expected; run the migrations of this release`,
-    );
-  }
+/**
+ * Checks, as the role of the connection, that the schema is one this code works with, that each needed privilege is held
+ * and that the trading controls can be read. Never throws: a database that does not answer is a failed check. Costs one
+ * statement; the caller keeps the answer for 60 s.
+ */
+export const checkBoot = async (client: Queryable, { now }: { readonly now: Instant }): Promise<BootCheck> => {
+  const problems: string[] = [];
+  const { newest, missing, controlsReadable } =
+    (await readAtOnce(client).catch(() => null)) ?? (await readOneByOne(client, problems));
+  const schemaCompatible = isCompatible(newest);
+  if (!schemaCompatible) problems.push(versionProblem(newest));
   for (const privilege of missing ?? []) problems.push(`privilege missing: ${privilege}`);
   return {
     ok: problems.length === 0,
     checkedAt: now,
-    schemaVersion: version,
+    schemaVersion: newest?.version ?? null,
     expectedVersion: schemaVersion,
+    schemaCompatible,
     missingPrivileges: missing ?? [],
-    controlsReadable: controls !== null,
+    controlsReadable,
     problems,
   };
 };

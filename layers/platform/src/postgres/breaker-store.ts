@@ -68,14 +68,20 @@ const readRows = async (
   return result.rows;
 };
 
-/** Stores a breaker: samples accumulate on the row in force, a change of the breaker appends a row. */
+/** A change of one breaker: of the adapter, or of a symbol on it. */
+export interface BreakerTransition {
+  readonly adapter: ExecutionAdapter;
+  readonly to: BreakerState;
+}
+
+/** Stores a breaker: samples accumulate on the row in force, a change of the breaker appends a row and is returned. */
 const store = async (
   client: Queryable,
   key: { readonly account: AccountLabel; readonly adapter: ExecutionAdapter; readonly symbol: Ticker | null },
   row: StateRow | undefined,
   next: Breaker,
   now: Instant,
-): Promise<void> => {
+): Promise<readonly BreakerTransition[]> => {
   const at = new Date(now);
   if (row?.breaker === next.state) {
     await client.query(`UPDATE adapter_states SET consecutive_failures = $2, window_stats = $3 WHERE id = $1`, [
@@ -83,7 +89,7 @@ const store = async (
       next.consecutiveFailures,
       statsJson(next),
     ]);
-    return;
+    return [];
   }
   if (row !== undefined) await client.query(`UPDATE adapter_states SET superseded_at = $2 WHERE id = $1`, [row.id, at]);
   await client.query(
@@ -105,9 +111,10 @@ const store = async (
       at,
     ],
   );
+  return (row?.breaker ?? 'closed') === next.state ? [] : [{ adapter: key.adapter, to: next.state }];
 };
 
-/** Whether the breakers of the adapter and of the symbol on it let one request through now. */
+/** Whether the breakers of the adapter and of the symbol on it let one request through now, and which changed by it. */
 export const admitThroughBreakers = async (
   client: Queryable,
   account: AccountLabel,
@@ -115,20 +122,21 @@ export const admitThroughBreakers = async (
   symbol: Ticker,
   now: Instant,
   limits: BreakerLimits,
-): Promise<boolean> => {
+): Promise<{ readonly admitted: boolean; readonly transitions: readonly BreakerTransition[] }> => {
   const rows = await readRows(client, account, adapter, symbol);
   const judged = rows.map((row) => ({ row, verdict: admit(breakerOf(row, limits), now, limits) }));
-  if (judged.some(({ verdict }) => !verdict.admitted)) return false;
+  if (judged.some(({ verdict }) => !verdict.admitted)) return { admitted: false, transitions: [] };
+  const transitions: BreakerTransition[] = [];
   for (const { row, verdict } of judged) {
     // A closed breaker that admits is not changed.
-    if (row.breaker !== 'closed') {
-      await store(client, { account, adapter, symbol: row.symbol as Ticker | null }, row, verdict.breaker, now);
-    }
+    if (row.breaker === 'closed') continue;
+    const key = { account, adapter, symbol: row.symbol as Ticker | null };
+    transitions.push(...(await store(client, key, row, verdict.breaker, now)));
   }
-  return true;
+  return { admitted: true, transitions };
 };
 
-/** Counts one finished exchange on both breakers. */
+/** Counts one finished exchange on both breakers; returns which changed by it. */
 export const recordExchange = async (
   client: Queryable,
   account: AccountLabel,
@@ -137,18 +145,15 @@ export const recordExchange = async (
   failed: boolean,
   now: Instant,
   limits: BreakerLimits,
-): Promise<void> => {
+): Promise<readonly BreakerTransition[]> => {
   const rows = await readRows(client, account, adapter, symbol);
+  const transitions: BreakerTransition[] = [];
   for (const scope of [null, symbol]) {
     const row = rows.find((one) => one.symbol === scope);
     // A symbol without a row of its own gets one with its first failure: its healthy answers are on the global row.
     if (row === undefined && scope !== null && !failed) continue;
-    await store(
-      client,
-      { account, adapter, symbol: scope },
-      row,
-      record(breakerOf(row, limits), failed, now, limits),
-      now,
-    );
+    const next = record(breakerOf(row, limits), failed, now, limits);
+    transitions.push(...(await store(client, { account, adapter, symbol: scope }, row, next, now)));
   }
+  return transitions;
 };

@@ -183,7 +183,6 @@ export const postgresCycleLedger = (pool: Pool, config: CycleLedgerConfig): Cycl
         const facts = await readRiskFacts(client, account, now, null);
         const cooldownStart = now - Math.max(2, Math.ceil(limits.cooldownSeconds / 60) + 3) * minute;
         const result = await client.query<StateRow>({
-          name: 'cycle-state',
           text: stateStatement,
           values: [
             account,

@@ -31,17 +31,18 @@ import {
   type ReceiptState,
   type RiskOrder,
   type RouteFailure,
+  type Telemetry,
   type Ticker,
   type TransportVerdict,
   type UniverseStatus,
   type VenueExchange,
   type WritePermit,
 } from '@torghut/domain';
-import { admitThroughBreakers, recordExchange } from './breaker-store.ts';
+import { admitThroughBreakers, recordExchange, type BreakerTransition } from './breaker-store.ts';
 import { refreshDecisionStatus } from './decision-status.ts';
 import { jsonText } from './json.ts';
 import { addToOutbox } from './outbox-store.ts';
-import { inTransaction, type Pool, type Queryable } from './pool.ts';
+import { inTransaction, type Pool, type Queryable, type TransactionOptions } from './pool.ts';
 import { readRiskFacts } from './risk-facts.ts';
 
 export interface ExecutionLedgerConfig {
@@ -52,6 +53,7 @@ export interface ExecutionLedgerConfig {
   /** Adapter that takes over when LEAN cannot; `none` keeps the order where it is. */
   readonly fallback: 'alpaca' | 'none';
   readonly universeMaxStaleSeconds: number;
+  readonly telemetry: Pick<Telemetry, 'count'>;
 }
 
 interface DecisionRow {
@@ -93,8 +95,26 @@ const messageId = (kind: string, clientOrderId: string): string => `${kind}:${cl
 
 /** The receipts of broker writes and what became of them, in Postgres. */
 export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfig): ExecutionLedger => {
-  const { account, limits } = config;
+  const { account, limits, telemetry } = config;
   const lease = (now: Instant): Date => new Date(now + limits.receiptLeaseSeconds * second);
+
+  /** Runs work whose changes of breakers are counted once it is committed, and not when it is rolled back or repeated. */
+  const transact = async <T>(
+    work: (client: Queryable, transitions: BreakerTransition[]) => Promise<T>,
+    options?: TransactionOptions,
+  ): Promise<T> => {
+    let transitions: BreakerTransition[] = [];
+    const result = await inTransaction(
+      pool,
+      (client) => {
+        transitions = [];
+        return work(client, transitions);
+      },
+      options,
+    );
+    for (const { adapter, to } of transitions) telemetry.count('breaker_transitions_total', 1, { adapter, to });
+    return result;
+  };
 
   const writeReceipt = async (
     client: Queryable,
@@ -115,7 +135,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     if (existing !== undefined) {
       const renewed = await client.query<{ fencing_token: number }>(
         `UPDATE broker_receipts SET state = $2, outcome = $3, outcome_codes = outcome_codes || $4::text[], control_snapshot = $5,
-           fencing_token = nextval('fencing_token'), lease_expires_at = $6, claimed_at = $7, settled_at = $8
+           fencing_token = next_fencing_token(), lease_expires_at = $6, claimed_at = $7, settled_at = $8
          WHERE id = $1 RETURNING fencing_token`,
         [
           existing.id,
@@ -135,7 +155,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       `INSERT INTO broker_receipts (account_label, operation, trade_decision_id, client_order_id, attempt, adapter, symbol,
          request_sha256, request_json, state, outcome, outcome_codes, fencing_token, lease_expires_at, claimed_at, settled_at,
          check_count, control_snapshot)
-       VALUES ($1, 'submit', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, nextval('fencing_token'), $12, $13, $14, 0, $15)
+       VALUES ($1, 'submit', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, next_fencing_token(), $12, $13, $14, 0, $15)
        RETURNING id, fencing_token`,
       [
         account,
@@ -180,18 +200,20 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
   /** Counts one finished exchange on the breakers. */
   const count = async (
     client: Queryable,
+    transitions: BreakerTransition[],
     adapter: ExecutionAdapter,
     symbol: Ticker,
     verdict: TransportVerdict,
     now: Instant,
   ): Promise<void> => {
     if (verdict === 'unobserved') return;
-    await recordExchange(client, account, adapter, symbol, verdict === 'failed', now, limits);
+    transitions.push(...(await recordExchange(client, account, adapter, symbol, verdict === 'failed', now, limits)));
   };
 
   /** The settled receipt, unless this worker was overtaken. An unknown outcome may be settled again. */
   const settleReceipt = async (
     client: Queryable,
+    transitions: BreakerTransition[],
     permit: WritePermit,
     settled: {
       readonly outcome: ReceiptOutcome;
@@ -233,12 +255,13 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     const [row] = result.rows;
     if (row === undefined) return null;
     // One exchange is one sample: an unknown outcome was counted when it became unknown.
-    if (row.previous !== 'unknown') await count(client, row.adapter, row.symbol, settled.verdict, now);
+    if (row.previous !== 'unknown') await count(client, transitions, row.adapter, row.symbol, settled.verdict, now);
     return row.adapter;
   };
 
   const claim = async (
     client: Queryable,
+    transitions: BreakerTransition[],
     request: ExecutionRequest,
     adapter: ExecutionAdapter,
     asset: BrokerAsset | null,
@@ -275,7 +298,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
         return { kind: 'busy', until: unresolved.lease_expires_at };
       if (unresolved.adapter !== adapter) return { kind: 'busy', until: now + limits.receiptLeaseSeconds * second };
       const taken = await client.query<{ fencing_token: number }>(
-        `UPDATE broker_receipts SET fencing_token = nextval('fencing_token'), lease_expires_at = $2 WHERE id = $1 RETURNING fencing_token`,
+        `UPDATE broker_receipts SET fencing_token = next_fencing_token(), lease_expires_at = $2 WHERE id = $1 RETURNING fencing_token`,
         [unresolved.id, lease(now)],
       );
       const fencingToken = taken.rows[0]?.fencing_token ?? 0;
@@ -345,9 +368,12 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     };
     if (!verdict.ok) return deny(verdict.codes, verdict.details);
 
-    const skipped: FallbackReason | null =
-      stateSkipReason(facts.adapterStates, adapter, order.symbol) ??
-      ((await admitThroughBreakers(client, account, adapter, order.symbol, now, limits)) ? null : 'breaker_open');
+    let skipped: FallbackReason | null = stateSkipReason(facts.adapterStates, adapter, order.symbol);
+    if (skipped === null) {
+      const admission = await admitThroughBreakers(client, account, adapter, order.symbol, now, limits);
+      transitions.push(...admission.transitions);
+      if (!admission.admitted) skipped = 'breaker_open';
+    }
     if (skipped !== null) {
       if (adapter === 'alpaca' || config.fallback === 'none')
         return deny(['route_unavailable'], { route_unavailable: { adapter, because: skipped } });
@@ -377,7 +403,9 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
 
   return {
     claim: (request, adapter, asset, now) =>
-      inTransaction(pool, (client) => claim(client, request, adapter, asset, now), { conflictRetries: 2 }),
+      transact((client, transitions) => claim(client, transitions, request, adapter, asset, now), {
+        conflictRetries: 2,
+      }),
 
     markInFlight: async (permit, now) => {
       const result = await pool.query(
@@ -393,25 +421,26 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     },
 
     release: (permit, codes, verdict, now) =>
-      inTransaction(pool, async (client) => {
+      transact(async (client, transitions) => {
         await lockAccount(client, account);
         const result = await client.query<{ adapter: ExecutionAdapter; symbol: Ticker }>(
-          `UPDATE broker_receipts SET state = 'claimed', io_at = NULL, lease_expires_at = $3, fencing_token = nextval('fencing_token'),
+          `UPDATE broker_receipts SET state = 'claimed', io_at = NULL, lease_expires_at = $3, fencing_token = next_fencing_token(),
              outcome_codes = (SELECT array(SELECT DISTINCT code FROM unnest(outcome_codes || $4::text[]) AS code))
            WHERE id = $1 AND fencing_token = $2 AND state = 'io' RETURNING adapter, symbol`,
           [permit.receiptId, permit.fencingToken, new Date(now), codes],
         );
         const [row] = result.rows;
         if (row === undefined) return false;
-        await count(client, row.adapter, row.symbol, verdict, now);
+        await count(client, transitions, row.adapter, row.symbol, verdict, now);
         return true;
       }),
 
     settleOrder: (permit, { request, outcome, order, provenance, exchange, codes, verdict }, now) =>
-      inTransaction(pool, async (client) => {
+      transact(async (client, transitions) => {
         await lockAccount(client, account);
         const adapter = await settleReceipt(
           client,
+          transitions,
           permit,
           { outcome, codes, exchange, brokerOrderId: order.id, nextCheckAt: null, verdict },
           now,
@@ -482,10 +511,11 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       }),
 
     settleRejected: (permit, { request, codes, message, exchange }, now) =>
-      inTransaction(pool, async (client) => {
+      transact(async (client, transitions) => {
         await lockAccount(client, account);
         const adapter = await settleReceipt(
           client,
+          transitions,
           permit,
           { outcome: 'rejected', codes, exchange, brokerOrderId: null, nextCheckAt: null, verdict: 'answered' },
           now,
@@ -501,10 +531,11 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       }),
 
     settleUnknown: (permit, { request, codes, exchange, verdict }, now) =>
-      inTransaction(pool, async (client) => {
+      transact(async (client, transitions) => {
         await lockAccount(client, account);
         const adapter = await settleReceipt(
           client,
+          transitions,
           permit,
           { outcome: 'unknown', codes, exchange, brokerOrderId: null, nextCheckAt: now + second, verdict },
           now,
@@ -528,10 +559,11 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       }),
 
     settleAbsent: (permit, { request, failure, exchange, verdict }, now) =>
-      inTransaction(pool, async (client) => {
+      transact(async (client, transitions) => {
         await lockAccount(client, account);
         const adapter = await settleReceipt(
           client,
+          transitions,
           permit,
           { outcome: 'not_found', codes: [failure.code], exchange, brokerOrderId: null, nextCheckAt: null, verdict },
           now,

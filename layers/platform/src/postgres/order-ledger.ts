@@ -20,6 +20,7 @@ import {
   type CancelOutcome,
   type ExecutionAdapter,
   type FillActivity,
+  type FirstFill,
   type Instant,
   type IntentKind,
   type LimitValues,
@@ -28,6 +29,7 @@ import {
   type OrderState,
   type ReceiptOutcome,
   type Side,
+  type Telemetry,
   type Ticker,
   type UnresolvedReceipt,
 } from '@torghut/domain';
@@ -41,6 +43,7 @@ import { inTransaction, type Pool, type Queryable } from './pool.ts';
 export interface OrderLedgerConfig {
   readonly account: AccountLabel;
   readonly limits: LimitValues;
+  readonly telemetry: Pick<Telemetry, 'count'>;
 }
 
 /** What becomes of each kind of break that following orders finds. A late fill is applied as it is found. */
@@ -50,8 +53,10 @@ const breakHandling = {
   late_fill: { severity: 'info', healPolicy: 'apply_by_execution_id', healed: true },
 } as const;
 
+type BreakType = keyof typeof breakHandling;
+
 interface FoundBreak {
-  readonly type: keyof typeof breakHandling;
+  readonly type: BreakType;
   readonly symbol: string;
   readonly orderId: string;
   /** What makes it the same finding when it is met again. */
@@ -76,14 +81,31 @@ interface ExecutionRow {
  * Following orders to their end, in Postgres. Most looks find nothing to do, and to know that takes no lock: what is
  * committed is seen, and what is found is read again under the lock.
  */
-export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedgerConfig): OrderLedger => {
+export const postgresOrderLedger = (pool: Pool, { account, limits, telemetry }: OrderLedgerConfig): OrderLedger => {
   const nothing = async (select: string, values: readonly unknown[]): Promise<boolean> =>
     (await pool.query(`${select} LIMIT 1`, [...values])).rowCount === 0;
 
+  /** Runs work under the account's lock; the breaks it wrote are counted once they are committed. */
+  const locked = async <T>(work: (client: Queryable, breaks: BreakType[]) => Promise<T>): Promise<T> => {
+    const breaks: BreakType[] = [];
+    const result = await inTransaction(pool, async (client) => {
+      await lockAccount(client, account);
+      return work(client, breaks);
+    });
+    for (const type of breaks) telemetry.count('reconciliation_breaks_total', 1, { type });
+    return result;
+  };
+
   /** Writes a break once: while it is open, the same finding is not written again. Only a run can hold breaks. */
-  const recordBreak = async (client: Queryable, runId: string, found: FoundBreak, now: Instant): Promise<void> => {
+  const recordBreak = async (
+    client: Queryable,
+    breaks: BreakType[],
+    runId: string,
+    found: FoundBreak,
+    now: Instant,
+  ): Promise<void> => {
     const { severity, healPolicy, healed } = breakHandling[found.type];
-    await client.query(
+    const written = await client.query(
       `INSERT INTO reconciliation_breaks (run_id, account_label, break_type, symbol, order_ref, ours, theirs, tolerance, severity,
          heal_policy, status, dedup_key, healed_at, heal_proof)
        SELECT $1::uuid, $2::text, $3, $4, $5::text, $6::jsonb, $7::jsonb, '{}', $8, $9, $10, $11::char(64), $12::timestamptz, $13::jsonb
@@ -104,6 +126,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
         healed ? jsonText(found.theirs) : null,
       ],
     );
+    if (written.rowCount === 1) breaks.push(found.type);
   };
 
   /**
@@ -131,8 +154,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
   };
 
   const applyOrder: OrderLedger['applyOrder'] = (executionId, order, runId, now) =>
-    inTransaction(pool, async (client) => {
-      await lockAccount(client, account);
+    locked(async (client, breaks) => {
       const found = await client.query<{
         id: string;
         trade_decision_id: string | null;
@@ -159,6 +181,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
         if (runId !== null) {
           await recordBreak(
             client,
+            breaks,
             runId,
             {
               type: 'illegal_transition',
@@ -214,7 +237,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
         check_count: number;
         outcome_codes: readonly string[];
       }>(
-        `UPDATE broker_receipts SET fencing_token = nextval('fencing_token'), lease_expires_at = $4
+        `UPDATE broker_receipts SET fencing_token = next_fencing_token(), lease_expires_at = $4
           WHERE id IN (SELECT id FROM broker_receipts WHERE ${due} ORDER BY lease_expires_at, claimed_at LIMIT $5)
           RETURNING id, adapter, fencing_token, request_json, io_at, claimed_at, check_count, outcome_codes`,
         [...values, new Date(now + limits.receiptLeaseSeconds * second), limit],
@@ -248,7 +271,13 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
    * Raises what an execution has filled to the sum of its booked fills. While it is open, its state is the broker's to tell;
    * one that ended is not read any more, so its late fill decides. Whether it was late is returned.
    */
-  const raiseFilled = async (client: Queryable, executionId: string, runId: string, now: Instant): Promise<boolean> => {
+  const raiseFilled = async (
+    client: Queryable,
+    breaks: BreakType[],
+    executionId: string,
+    runId: string,
+    now: Instant,
+  ): Promise<boolean> => {
     const found = await client.query<{
       trade_decision_id: string | null;
       alpaca_order_id: string;
@@ -289,6 +318,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
     if (!late) return false;
     await recordBreak(
       client,
+      breaks,
       runId,
       {
         type: 'late_fill',
@@ -303,8 +333,11 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
     return true;
   };
 
-  /** Cost analysis of an order, from its fills so far. Without a reference price there is none. */
-  const analyseCost = async (client: Queryable, executionId: string, now: Instant): Promise<void> => {
+  /**
+   * Cost analysis of an order, from its fills so far. Without a reference price there is none. Returns how long the first
+   * fill took when this is the first analysis.
+   */
+  const analyseCost = async (client: Queryable, executionId: string, now: Instant): Promise<FirstFill | null> => {
     const found = await client.query<{
       trade_decision_id: string;
       strategy_pk: string;
@@ -317,23 +350,25 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
       prior_qty: string | null;
       decided_at: Instant;
       submitted_at: Instant;
-      last_fill_at: Instant;
+      first_fill_at: Instant;
+      adapter: ExecutionAdapter;
     }>(
-      `SELECT e.trade_decision_id, d.strategy_pk, e.symbol, e.side, f.qty::text AS filled_qty, f.notional::text AS notional,
+      `SELECT e.trade_decision_id, e.execution_actual_adapter AS adapter, d.strategy_pk, e.symbol, e.side, f.qty::text AS filled_qty, f.notional::text AS notional,
          d.reference_price::text AS arrival_price, d.decision_json #>> '{impact,estimate_bps}' AS expected_bps, d.window_start + interval '1 minute' AS decided_at,
-         e.submitted_at, f.last_at AS last_fill_at,
+         e.submitted_at, f.first_at AS first_fill_at,
          (SELECT sum(CASE o.side WHEN 'buy' THEN v.qty ELSE -v.qty END)::text
             FROM execution_order_events v JOIN executions o ON o.id = v.execution_id JOIN trade_decisions p ON p.id = o.trade_decision_id
            WHERE v.account_label = e.account_label AND v.symbol = e.symbol AND v.event_type IN ('fill', 'partial_fill')
              AND p.strategy_pk = d.strategy_pk AND v.event_ts < f.first_at AND o.id <> e.id) AS prior_qty
        FROM executions e JOIN trade_decisions d ON d.id = e.trade_decision_id
-       JOIN LATERAL (SELECT sum(qty) AS qty, sum(qty * price) AS notional, min(event_ts) AS first_at, max(event_ts) AS last_at
+       JOIN LATERAL (SELECT sum(qty) AS qty, sum(qty * price) AS notional, min(event_ts) AS first_at
                        FROM execution_order_events WHERE execution_id = e.id AND event_type IN ('fill', 'partial_fill')) f ON f.qty > 0
        WHERE e.id = $1`,
       [executionId],
     );
     const [row] = found.rows;
-    if (row === undefined || row.arrival_price === null) return;
+    if (row === undefined || row.arrival_price === null) return null;
+    const decisionToFillMs = row.first_fill_at - row.decided_at;
     const filledQty = decimal(row.filled_qty);
     const average = decimal(row.notional).div(filledQty).round(8, 1);
     const modelled = row.expected_bps === null ? null : decimal(row.expected_bps);
@@ -345,7 +380,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
       modelledBps: modelled,
       priorSignedQty: decimal(row.prior_qty ?? '0'),
     });
-    await client.query(
+    const { rows } = await client.query<{ is_first: boolean }>(
       `INSERT INTO execution_tca_metrics AS known (execution_id, trade_decision_id, strategy_pk, account_label, symbol, side, arrival_price,
          arrival_source, avg_fill_price, filled_qty, signed_qty, slippage_bps, expected_slippage_bps, divergence_bps, shortfall_notional,
          churn_qty, churn_ratio, decision_to_ack_ms, decision_to_fill_ms, computed_at)
@@ -353,7 +388,8 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
        ON CONFLICT (execution_id) DO UPDATE SET avg_fill_price = excluded.avg_fill_price, filled_qty = excluded.filled_qty,
          signed_qty = excluded.signed_qty, slippage_bps = excluded.slippage_bps, divergence_bps = excluded.divergence_bps,
          shortfall_notional = excluded.shortfall_notional, churn_qty = excluded.churn_qty, churn_ratio = excluded.churn_ratio,
-         decision_to_fill_ms = excluded.decision_to_fill_ms, computed_at = excluded.computed_at`,
+         decision_to_fill_ms = excluded.decision_to_fill_ms, computed_at = excluded.computed_at
+       RETURNING xmax = 0 AS is_first`,
       [
         executionId,
         row.trade_decision_id,
@@ -372,10 +408,11 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
         decimalText(cost.churnQty),
         decimalText(cost.churnRatio),
         row.submitted_at - row.decided_at,
-        row.last_fill_at - row.decided_at,
+        decisionToFillMs,
         new Date(now),
       ],
     );
+    return rows[0]?.is_first === true ? { adapter: row.adapter, decisionToFillMs } : null;
   };
 
   return {
@@ -468,8 +505,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
       }),
 
     recordMissing: (execution, runId, now) =>
-      inTransaction(pool, async (client) => {
-        await lockAccount(client, account);
+      locked(async (client, breaks) => {
         const current = await client.query<{ state: OrderState }>(`SELECT state FROM executions WHERE id = $1`, [
           execution.id,
         ]);
@@ -477,6 +513,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
         if (state === undefined || isTerminal(state)) return;
         await recordBreak(
           client,
+          breaks,
           runId,
           {
             type: 'order_missing_at_broker',
@@ -526,7 +563,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
         const receipt = await client.query<{ id: string; fencing_token: number }>(
           `INSERT INTO broker_receipts (account_label, operation, trade_decision_id, client_order_id, attempt, adapter, symbol, request_sha256,
              request_json, state, outcome_codes, broker_order_id, fencing_token, lease_expires_at, claimed_at, io_at, check_count, control_snapshot)
-           SELECT $1::text, 'cancel', $2::uuid, $3, $4::int, $5, $6, $7::char(64), $8::jsonb, 'io', '{}', $9::text, nextval('fencing_token'), $10::timestamptz, $11::timestamptz, $11::timestamptz, 0, '{}'
+           SELECT $1::text, 'cancel', $2::uuid, $3, $4::int, $5, $6, $7::char(64), $8::jsonb, 'io', '{}', $9::text, next_fencing_token(), $10::timestamptz, $11::timestamptz, $11::timestamptz, 0, '{}'
             WHERE NOT EXISTS (SELECT FROM broker_receipts WHERE account_label = $1::text AND operation = 'cancel' AND broker_order_id = $9::text
                                 AND state <> 'settled' AND lease_expires_at > $11::timestamptz)
            RETURNING id, fencing_token`,
@@ -610,10 +647,9 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
         SELECT FROM execution_order_events v JOIN executions e ON e.account_label = $1 AND e.alpaca_order_id = v.alpaca_order_id
          WHERE v.account_label = $1 AND v.execution_id IS NULL`;
       if (fills.length === 0 || (await nothing(news, [account, rows.map(({ fingerprint }) => fingerprint)])))
-        return { booked: 0, duplicate: fills.length, late: 0 };
-      return inTransaction(pool, async (client) => {
-        await lockAccount(client, account);
-        const inserted = await client.query<{ execution_id: string | null }>(
+        return { booked: 0, duplicate: fills.length, late: 0, outOfOrder: 0, firstFills: [] };
+      return locked(async (client, breaks) => {
+        const inserted = await client.query<{ execution_id: string | null; out_of_order: boolean }>(
           `WITH reported AS (
              SELECT * FROM jsonb_to_recordset($2::jsonb) AS r(activity_id text, fingerprint text, order_id text, symbol text, side text, qty numeric,
                price numeric, cum_qty numeric, leaves_qty numeric, at timestamptz, event_type text, raw jsonb)
@@ -627,7 +663,11 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
            SELECT $1, r.fingerprint, 'activities', r.activity_id, r.at, $3, r.symbol, r.order_id, e.client_order_id, r.event_type, r.qty,
              r.cum_qty, r.price, r.raw, e.id, e.trade_decision_id
              FROM reported r LEFT JOIN executions e ON e.account_label = $1 AND e.alpaca_order_id = r.order_id
-           ON CONFLICT DO NOTHING RETURNING execution_id`,
+           -- What this statement inserts it does not see itself, so that newer events are those of earlier reports.
+           ON CONFLICT DO NOTHING RETURNING execution_id, EXISTS (
+             SELECT FROM execution_order_events newer
+              WHERE newer.execution_id = execution_order_events.execution_id AND newer.event_ts > execution_order_events.event_ts
+           ) AS out_of_order`,
           [account, jsonText(rows), new Date(now)],
         );
         // A fill may be reported before its order is known here; it is linked once it is.
@@ -643,11 +683,19 @@ export const postgresOrderLedger = (pool: Pool, { account, limits }: OrderLedger
           ),
         );
         let late = 0;
+        const firstFills: FirstFill[] = [];
         for (const executionId of touched) {
-          if (await raiseFilled(client, executionId, runId, now)) late += 1;
-          await analyseCost(client, executionId, now);
+          if (await raiseFilled(client, breaks, executionId, runId, now)) late += 1;
+          const firstFill = await analyseCost(client, executionId, now);
+          if (firstFill !== null) firstFills.push(firstFill);
         }
-        return { booked: inserted.rows.length, duplicate: fills.length - inserted.rows.length, late };
+        return {
+          booked: inserted.rows.length,
+          duplicate: fills.length - inserted.rows.length,
+          late,
+          outOfOrder: inserted.rows.filter(({ out_of_order: outOfOrder }) => outOfOrder).length,
+          firstFills,
+        };
       });
     },
 

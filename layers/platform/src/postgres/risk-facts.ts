@@ -209,7 +209,6 @@ export const readRiskFacts = async (
   claiming: string | null,
 ): Promise<RiskFacts> => {
   const result = await client.query<FactsRow>({
-    name: 'risk-facts',
     text: statement,
     values: [account, new Date(now), newYorkDate(now), claiming],
   });

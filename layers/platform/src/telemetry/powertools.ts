@@ -29,7 +29,8 @@ export const createTelemetry = ({
   namespace = metricsNamespace,
 }: {
   readonly service: string;
-  readonly namespace?: string;
+  /** Of the environment; by default the one of no environment. */
+  readonly namespace?: string | undefined;
 }): InvocationTelemetry => {
   const logger = new Logger({ serviceName: service, jsonReplacerFn: redactingReplacer });
   const batches = new Map<string, { readonly dimensions: Readonly<Record<string, string>>; readonly values: Batch }>();

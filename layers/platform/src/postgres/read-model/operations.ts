@@ -11,9 +11,8 @@ import type {
   UniverseReason,
   UniverseStatus,
 } from '@torghut/domain';
-import { newYorkDate } from '@torghut/domain';
 import type { Queryable } from '../pool.ts';
-import { decimalColumn, epochMs, instantParameter, instantText, onlyRow } from './sql.ts';
+import { decimalColumn, epochMs, instantParameter, instantText, onlyRow, rowOf, rowsOf } from './sql.ts';
 
 export interface ControlRow {
   readonly control: ControlName;
@@ -78,7 +77,6 @@ export interface Operations {
     readonly breaks: number;
     readonly healed: number;
   } | null;
-  readonly lastCompletedReconcileAt: Instant | null;
   readonly universe: {
     readonly status: UniverseStatus;
     readonly reason: UniverseReason;
@@ -100,15 +98,7 @@ export interface Operations {
     readonly last_computed_at: string | null;
   };
   readonly featureContract: { readonly version: string; readonly hash: string } | null;
-  readonly openCriticalBreaks: number;
-  readonly drills: readonly { readonly kind: string; readonly finished_at: Instant }[];
-  readonly equity: { readonly day_start: string | null; readonly latest: string | null };
 }
-
-/** All rows of a query as one JSON array; the query's columns become members. */
-const rowsOf = (query: string): string => `(SELECT coalesce(json_agg(t), '[]') FROM (${query}) t)`;
-/** The first row of a query as one JSON object, or null. */
-const rowOf = (query: string): string => `(SELECT row_to_json(t) FROM (${query} LIMIT 1) t)`;
 
 /** The capital stages a person can look at; a larger catalog is a listing of its own. */
 const listedRows = 500;
@@ -134,8 +124,6 @@ const statement = `SELECT
       breaks, healed
     FROM reconciliation_runs r WHERE account_label = $1 AND r.scheduled_for <= $2
     ORDER BY r.scheduled_for DESC, scope`)} AS "lastReconcile",
-  (SELECT ${epochMs('max(finished_at)')} FROM reconciliation_runs WHERE account_label = $1 AND status = 'completed')
-    AS "lastCompletedReconcileAt",
   ${rowOf(`SELECT status, reason, cardinality(symbols) AS symbols_count, ${epochMs('fetched_at')} AS fetched_at
     FROM universe_resolutions WHERE account_label = $1 AND resolved_at <= $2
     ORDER BY resolved_at DESC`)} AS universe,
@@ -149,20 +137,10 @@ const statement = `SELECT
       ${instantText('max(t.computed_at)')} AS last_computed_at
     FROM executions e JOIN execution_tca_metrics t ON t.execution_id = e.id
     WHERE e.account_label = $1 AND e.submitted_at > $2::timestamptz - interval '24 hours'`)} AS tca,
-  ${rowOf(`SELECT version, hash FROM feature_contracts WHERE status = 'active' ORDER BY created_at DESC`)} AS "featureContract",
-  (SELECT count(*)::float8 FROM reconciliation_breaks
-    WHERE account_label = $1 AND status = 'open' AND severity = 'critical') AS "openCriticalBreaks",
-  ${rowsOf(`SELECT kind, ${epochMs('max(finished_at)')} AS finished_at FROM drills
-    WHERE account_label = $1 AND succeeded AND finished_at <= $2 GROUP BY kind ORDER BY kind`)} AS drills,
-  json_build_object(
-    'day_start', (SELECT ${decimalColumn('equity')} FROM position_snapshots
-      WHERE account_label = $1 AND session_date = $3::date AND kind = 'day_start' AND complete),
-    'latest', (SELECT ${decimalColumn('equity')} FROM position_snapshots
-      WHERE account_label = $1 AND session_date = $3::date AND complete AND as_of <= $2 ORDER BY as_of DESC LIMIT 1)
-  ) AS equity`;
+  ${rowOf(`SELECT version, hash FROM feature_contracts WHERE status = 'active' ORDER BY created_at DESC`)} AS "featureContract"`;
 
-/** Everything the status page and the gauges show, in one statement. */
+/** Everything the status page shows, in one statement. */
 export const readOperations = async (db: Queryable, account: AccountLabel, now: Instant): Promise<Operations> => {
-  const { rows } = await db.query<Operations>(statement, [account, instantParameter(now), newYorkDate(now)]);
+  const { rows } = await db.query<Operations>(statement, [account, instantParameter(now)]);
   return onlyRow(rows);
 };

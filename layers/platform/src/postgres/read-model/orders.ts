@@ -138,18 +138,13 @@ export interface ProvenanceSummary {
   }[];
 }
 
-export const readProvenance = async (
-  db: Queryable,
-  account: AccountLabel,
-  since: Instant,
-): Promise<ProvenanceSummary> => {
-  const { rows } = await db.query<Omit<ProvenanceSummary, 'coverage_ratio'>>(
-    `WITH routes AS (
+/** One row of counts over the executions of account `$1` submitted at or after `since`, an SQL expression. */
+export const provenanceCounts = (since: string): string => `WITH routes AS (
        SELECT execution_expected_adapter AS expected, execution_actual_adapter AS actual, count(*)::float8 AS count,
          sum(execution_fallback_count)::float8 AS fallbacks,
          coalesce('unknown' IN (execution_expected_adapter, execution_actual_adapter), true) AS incomplete
        FROM executions
-       WHERE account_label = $1 AND submitted_at >= $2
+       WHERE account_label = $1 AND submitted_at >= ${since}
        GROUP BY execution_expected_adapter, execution_actual_adapter
      )
      SELECT coalesce(sum(count), 0) AS total,
@@ -159,9 +154,17 @@ export const readProvenance = async (
        coalesce(sum(count) FILTER (WHERE NOT incomplete AND expected <> actual), 0) AS mismatch,
        coalesce(json_agg(json_build_object('expected', expected, 'actual', actual, 'count', count, 'fallbacks', fallbacks)
          ORDER BY expected, actual), '[]') AS by_adapter
-     FROM routes`,
-    [account, instantParameter(since)],
-  );
+     FROM routes`;
+
+export const readProvenance = async (
+  db: Queryable,
+  account: AccountLabel,
+  since: Instant,
+): Promise<ProvenanceSummary> => {
+  const { rows } = await db.query<Omit<ProvenanceSummary, 'coverage_ratio'>>(provenanceCounts('$2'), [
+    account,
+    instantParameter(since),
+  ]);
   const row = onlyRow(rows);
   return { ...row, coverage_ratio: row.total === 0 ? null : row.complete / row.total };
 };

@@ -4,9 +4,11 @@ import type {
   FreshnessInput,
   HistogramSample,
   Instant,
+  OperationalMeasures,
   OrderState,
   ScalarSample,
 } from '@torghut/domain';
+import { readOperationalMeasures } from '../operational-measures.ts';
 import type { Pool, Queryable } from '../pool.ts';
 import { readCounters, readHistograms } from './measurements.ts';
 import { type Operations, readOperations } from './operations.ts';
@@ -19,7 +21,14 @@ import {
   readProvenance,
   type RowFilter,
 } from './orders.ts';
-import { type AutonomyTotals, readAutonomy, readRunEvidence, type RunEvidence } from './research.ts';
+import {
+  type AutonomyTotals,
+  readAutonomy,
+  readResearchWrites,
+  readRunEvidence,
+  type ResearchWrites,
+  type RunEvidence,
+} from './research.ts';
 import { readFreshnessInput, readSessionToday, type SessionToday } from './signal-windows.ts';
 import { inSnapshot } from './sql.ts';
 
@@ -32,7 +41,7 @@ export interface StatusReads {
 }
 
 export interface MeasurementReads extends StatusReads {
-  readonly provenance: ProvenanceSummary;
+  readonly operational: OperationalMeasures;
   readonly counters: readonly ScalarSample[];
   readonly histograms: readonly HistogramSample[];
 }
@@ -48,9 +57,10 @@ export interface OperatorReadModel {
   /** Null when the calendar has no row for the date. */
   today(now: Instant): Promise<SessionToday | null>;
   status(now: Instant): Promise<StatusReads>;
-  /** `provenanceSince`: start of the span over which provenance is measured. */
-  measurements(now: Instant, provenanceSince: Instant): Promise<MeasurementReads>;
+  measurements(now: Instant): Promise<MeasurementReads>;
   evidence(now: Instant, limit: number): Promise<EvidenceReads>;
+  /** Runs of windows that began from `since` to `now`. */
+  researchWrites(since: Instant, now: Instant): Promise<ResearchWrites>;
   decisions(filter: RowFilter<DecisionStatus>): Promise<readonly DecisionRow[]>;
   executions(filter: RowFilter<OrderState>): Promise<readonly ExecutionRow[]>;
   provenance(since: Instant): Promise<ProvenanceSummary>;
@@ -67,10 +77,10 @@ export const operatorReadModel = (pool: Pool, account: AccountLabel): OperatorRe
   account,
   today: (now) => readSessionToday(pool, now),
   status: (now) => inSnapshot(pool, (db) => readStatus(db, account, now)),
-  measurements: (now, provenanceSince) =>
+  measurements: (now) =>
     inSnapshot(pool, async (db) => ({
       ...(await readStatus(db, account, now)),
-      provenance: await readProvenance(db, account, provenanceSince),
+      operational: await readOperationalMeasures(db, account, now),
       counters: await readCounters(db, account),
       histograms: await readHistograms(db, account),
     })),
@@ -79,6 +89,7 @@ export const operatorReadModel = (pool: Pool, account: AccountLabel): OperatorRe
       today: await readSessionToday(db, now),
       runs: await readRunEvidence(db, account, now, limit),
     })),
+  researchWrites: (since, now) => readResearchWrites(pool, account, since, now),
   decisions: (filter) => listDecisions(pool, account, filter),
   executions: (filter) => listExecutions(pool, account, filter),
   provenance: (since) => readProvenance(pool, account, since),

@@ -1,11 +1,11 @@
-import type { AccountLabel, gateVerdicts, Instant, NoSignalReason, runStatuses } from '@torghut/domain';
+import { type AccountLabel, type gateVerdicts, type Instant, type NoSignalReason, runStatuses } from '@torghut/domain';
 import type { Queryable } from '../pool.ts';
 import { instantParameter, instantText, onlyRow } from './sql.ts';
 
 export type RunStatus = (typeof runStatuses)[number];
 export type GateVerdict = (typeof gateVerdicts)[number];
 
-export interface LastRun {
+export interface ResearchRun {
   readonly run_id: string;
   readonly status: RunStatus;
   readonly no_signal_reason: NoSignalReason | null;
@@ -26,8 +26,16 @@ export interface AutonomyTotals {
   readonly signals_total: number;
   /** Failed runs in a row at the end. */
   readonly failure_streak: number;
-  readonly last_run: LastRun | null;
+  readonly last_run: ResearchRun | null;
 }
+
+/** A run as `r`, with what the gates said last. */
+const runColumns = `r.run_id, r.status, r.no_signal_reason, r.failure_code, ${instantText('r.window_start')} AS window_start,
+  ${instantText('r.window_end')} AS window_end,
+  (SELECT json_build_object('verdict', g.verdict, 'codes', g.codes, 'evaluated_at', ${instantText('g.evaluated_at')})
+   FROM gate_evaluations g WHERE g.run_id = r.id ORDER BY g.evaluated_at DESC LIMIT 1) AS gates,
+  (SELECT g.recommended_stage FROM gate_evaluations g WHERE g.run_id = r.id ORDER BY g.evaluated_at DESC LIMIT 1)
+    AS recommendation`;
 
 export const readAutonomy = async (db: Queryable, account: AccountLabel, now: Instant): Promise<AutonomyTotals> => {
   const { rows } = await db.query<AutonomyTotals>(
@@ -38,12 +46,7 @@ export const readAutonomy = async (db: Queryable, account: AccountLabel, now: In
           (SELECT max(window_start) FROM research_runs WHERE account_label = $1 AND status IN ('completed', 'skipped')), '-infinity'
        )) AS failure_streak,
        (SELECT row_to_json(t) FROM (
-          SELECT r.run_id, r.status, r.no_signal_reason, r.failure_code, ${instantText('r.window_start')} AS window_start,
-            ${instantText('r.window_end')} AS window_end,
-            (SELECT json_build_object('verdict', g.verdict, 'codes', g.codes, 'evaluated_at', ${instantText('g.evaluated_at')})
-             FROM gate_evaluations g WHERE g.run_id = r.id ORDER BY g.evaluated_at DESC LIMIT 1) AS gates,
-            (SELECT g.recommended_stage FROM gate_evaluations g WHERE g.run_id = r.id ORDER BY g.evaluated_at DESC LIMIT 1)
-              AS recommendation
+          SELECT ${runColumns}
           FROM research_runs r WHERE r.account_label = $1 AND r.window_start <= $2
           ORDER BY r.window_start DESC, r.run_id LIMIT 1
         ) t) AS last_run`,
@@ -87,4 +90,68 @@ export const readRunEvidence = async (
     [account, instantParameter(now), limit],
   );
   return rows;
+};
+
+/** Tables a run of the research lane writes. */
+export const researchTables = [
+  'research_runs',
+  'research_candidates',
+  'research_fold_metrics',
+  'research_stress_metrics',
+  'gate_evaluations',
+  'research_promotions',
+] as const;
+export type ResearchTable = (typeof researchTables)[number];
+
+/** What the research lane wrote for windows that began since a moment. */
+export interface ResearchWrites {
+  readonly rows: Readonly<Record<ResearchTable, number>>;
+  readonly runs: Readonly<Record<RunStatus, number>>;
+  /** False when there are more runs than were counted. */
+  readonly complete: boolean;
+  /** The first runs that were not skipped, oldest first. */
+  readonly first_runs: readonly ResearchRun[];
+}
+
+/** More than two weeks of five-minute windows of a session. */
+const countedRuns = 1_000;
+const firstRuns = 3;
+
+/** `since` and `now` bound the start of a run's window. */
+export const readResearchWrites = async (
+  db: Queryable,
+  account: AccountLabel,
+  since: Instant,
+  now: Instant,
+): Promise<ResearchWrites> => {
+  const { rows } = await db.query<ResearchWrites>(
+    `WITH counted AS (
+       SELECT r.id, r.status FROM research_runs r
+       WHERE r.account_label = $1 AND r.window_start BETWEEN $2 AND $3
+       ORDER BY r.window_start, r.run_id LIMIT ${countedRuns}
+     ), candidates AS (
+       SELECT c.id FROM research_candidates c JOIN counted ON counted.id = c.run_id
+     )
+     SELECT
+       json_build_object(
+         'research_runs', (SELECT count(*) FROM counted),
+         'research_candidates', (SELECT count(*) FROM candidates),
+         'research_fold_metrics', (SELECT count(*) FROM research_fold_metrics f JOIN candidates c ON c.id = f.candidate_id),
+         'research_stress_metrics', (SELECT count(*) FROM research_stress_metrics s JOIN candidates c ON c.id = s.candidate_id),
+         'gate_evaluations', (SELECT count(*) FROM gate_evaluations g JOIN counted ON counted.id = g.run_id),
+         'research_promotions', (SELECT count(*) FROM research_promotions p JOIN counted ON counted.id = p.run_id)
+       ) AS rows,
+       json_build_object(${runStatuses
+         .map((status) => `'${status}', (SELECT count(*) FROM counted WHERE status = '${status}')`)
+         .join(', ')}) AS runs,
+       (SELECT count(*) FROM counted) < ${countedRuns} AS complete,
+       (SELECT coalesce(json_agg(t), '[]') FROM (
+          SELECT ${runColumns}
+          FROM research_runs r
+          WHERE r.account_label = $1 AND r.window_start BETWEEN $2 AND $3 AND r.status <> 'skipped'
+          ORDER BY r.window_start, r.run_id LIMIT ${firstRuns}
+        ) t) AS first_runs`,
+    [account, instantParameter(since), instantParameter(now)],
+  );
+  return onlyRow(rows);
 };

@@ -14,16 +14,14 @@ export const decimalColumn = (column: string): string => `trim_scale(${column}):
 /** An instant as a query parameter. */
 export const instantParameter = (at: Instant | null): string | null => (at === null ? null : toText(at));
 
+/** All rows of a query as one JSON array; the query's columns become members. */
+export const rowsOf = (query: string): string => `(SELECT coalesce(json_agg(t), '[]') FROM (${query}) t)`;
+/** The first row of a query as one JSON object, or null. */
+export const rowOf = (query: string): string => `(SELECT row_to_json(t) FROM (${query} LIMIT 1) t)`;
+
 /** Runs reads against one consistent snapshot, in a transaction that cannot write. */
 export const inSnapshot = <T>(pool: Pool, read: (db: Queryable) => Promise<T>): Promise<T> =>
-  inTransaction(
-    pool,
-    async (client) => {
-      await client.query('SET TRANSACTION READ ONLY');
-      return read(client);
-    },
-    { isolation: 'repeatable read' },
-  );
+  inTransaction(pool, read, { isolation: 'repeatable read', readOnly: true });
 
 /** The only row of a statement that always returns one. */
 export const onlyRow = <Row>(rows: readonly Row[]): Row => {

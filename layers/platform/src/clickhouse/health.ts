@@ -1,0 +1,48 @@
+import type { SignalStoreHealth, Telemetry } from '@torghut/domain';
+import type { ClickHouse } from './client.ts';
+import type { SignalTables } from './signal-store.ts';
+
+/** Code of ACCESS_DENIED, as the client words it. */
+const accessDenied = ' 497:';
+
+/**
+ * Condition of the servers, from the tables they keep about themselves: bounded by what they have, not by what they hold.
+ * A share of a disk without a size, such as a bucket, is no figure.
+ */
+const statement = `
+SELECT
+  (SELECT countIf(is_readonly) FROM system.replicas WHERE concat(database, '.', table) IN ({tables: Array(String)})),
+  (SELECT minOrNull(free_space / total_space) FROM system.disks WHERE total_space > 0 AND total_space < toUInt64(-1))`;
+
+/**
+ * Reads the health of the signal store; null when it is not known, which is logged: every time when the store does not answer,
+ * once per execution environment when our account may not read those tables.
+ */
+export const clickHouseHealth = (
+  clickhouse: ClickHouse,
+  tables: SignalTables,
+  telemetry: Pick<Telemetry, 'warn' | 'error'>,
+): (() => Promise<SignalStoreHealth | null>) => {
+  let denialLogged = false;
+  return async () => {
+    const answer = await clickhouse.query<SignalStoreHealth>({
+      sql: statement,
+      parameters: { tables: Object.values(tables) as string[] },
+      row: ([readonlyReplicas, diskFreeRatio]) => ({
+        readonly: Number(readonlyReplicas) > 0,
+        diskFreeRatio: diskFreeRatio === null ? null : Number(diskFreeRatio),
+      }),
+    });
+    if (answer.ok) return answer.rows[0] ?? null;
+    const { failure, detail } = answer;
+    if (!detail.includes(accessDenied)) {
+      telemetry.error('health of the signal store cannot be read', { failure, detail });
+    } else if (!denialLogged) {
+      denialLogged = true;
+      telemetry.warn('health of the signal store is not measured: grant SELECT on system.replicas and system.disks', {
+        detail,
+      });
+    }
+    return null;
+  };
+};
