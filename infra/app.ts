@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { App } from 'aws-cdk-lib';
-
 import { readEnvironments, readSettings, SettingsError } from './config.ts';
+import { checkedApp } from './constructs/security-checks.ts';
 import { TorghutStage } from './torghut-stage.ts';
 
 // Read here, not only by the CDK command, so that `node infra/app.ts` alone renders the same templates.
@@ -12,7 +11,7 @@ const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '../cdk.json'
 };
 
 try {
-  const app = new App({ context: manifest.context });
+  const app = checkedApp({ context: manifest.context });
   const context = app.node.getAllContext() as Record<string, unknown>;
   for (const environment of readEnvironments(context)) {
     new TorghutStage(app, `torghut-${environment}`, { settings: readSettings(environment, context, process.env) });

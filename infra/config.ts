@@ -13,6 +13,14 @@ export type EnvironmentName = (typeof environmentNames)[number];
 
 const flag = z.union([z.boolean(), z.stringbool({ truthy: ['true'], falsy: ['false'] })]);
 const httpUrl = z.url({ protocol: /^https?$/ });
+/** A list is an array in `cdk.json` and comma-separated text everywhere else. */
+const listOf = (element: RegExp) =>
+  z
+    .union([z.array(z.string()), z.string().transform((text) => text.split(',').map((part) => part.trim()))])
+    .pipe(z.array(z.string().regex(element)).min(1));
+const wholeNumber = (minimum: number, maximum: number) => z.coerce.number().pipe(z.int().min(minimum).max(maximum));
+const capacityUnits = z.coerce.number().pipe(z.number().multipleOf(0.5).min(0.5).max(256));
+const secretArn = z.string().regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+-[A-Za-z0-9]{6}$/);
 
 const settingsSchema = z.strictObject({
   accountLabel: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
@@ -34,8 +42,37 @@ const settingsSchema = z.strictObject({
   alpacaUrl: httpUrl,
   logRetentionDays: z.coerce.number().pipe(z.enum(RetentionDays)),
   inlineLayers: flag,
+  deletionProtection: flag,
+  network: z.enum(['new', 'existing', 'none']),
+  natGateways: wholeNumber(1, 3),
+  vpcId: z
+    .string()
+    .regex(/^vpc-[0-9a-f]{8,17}$/)
+    .optional(),
+  vpcCidr: z.cidrv4().optional(),
+  availabilityZones: listOf(/^[a-z]{2}(-[a-z]+)+-\d[a-z]$/).optional(),
+  privateSubnetIds: listOf(/^subnet-[0-9a-f]{8,17}$/).optional(),
+  database: z.enum(['aurora', 'rds', 'external']),
+  databaseMinimumCapacity: capacityUnits,
+  databaseMaximumCapacity: capacityUnits,
+  databaseInstanceType: z.string().regex(/^[a-z0-9-]+\.[a-z0-9]+$/),
+  databaseStorageGigabytes: wholeNumber(20, 65_536),
+  databaseBackupDays: wholeNumber(1, 35),
+  databaseSecretArn: secretArn.optional(),
+  databaseOwnerSecretArn: secretArn.optional(),
+  clickhouseSecretArn: secretArn.optional(),
+  alpacaSecretArn: secretArn.optional(),
+  leanSecretArn: secretArn.optional(),
+  jangarSecretArn: secretArn.optional(),
+  evidenceRetentionDays: wholeNumber(1, 36_500),
+  compositeAlarms: flag,
+  pagerUrl: z.url({ protocol: /^https$/ }).optional(),
+  ticketEmail: z.email().optional(),
 });
-type SettingName = keyof z.infer<typeof settingsSchema>;
+type ParsedSettings = z.infer<typeof settingsSchema>;
+type SettingName = keyof ParsedSettings;
+
+const secretExpectation = 'the complete ARN of a secret, random suffix included';
 
 /** What a reader of an error message is told to put there. */
 const expectations: Readonly<Record<SettingName, string>> = {
@@ -52,6 +89,29 @@ const expectations: Readonly<Record<SettingName, string>> = {
   alpacaUrl: 'an http or https URL',
   logRetentionDays: 'a number of days that CloudWatch Logs knows, such as 30, 90 or 365',
   inlineLayers: 'true or false',
+  deletionProtection: 'true or false',
+  network: '"new", "existing" or "none"',
+  natGateways: 'a whole number from 1 to 3',
+  vpcId: 'the id of a VPC, such as "vpc-0123456789abcdef0"',
+  vpcCidr: 'an IPv4 range such as "10.0.0.0/16"',
+  availabilityZones: 'comma-separated zones such as "us-east-1a,us-east-1b"',
+  privateSubnetIds: 'comma-separated ids of private subnets with a way out, one for each of availabilityZones',
+  database: '"aurora", "rds" or "external"',
+  databaseMinimumCapacity: 'Aurora capacity units from 0.5 to 256 in steps of 0.5',
+  databaseMaximumCapacity: 'Aurora capacity units from 0.5 to 256 in steps of 0.5',
+  databaseInstanceType: 'an RDS instance type such as "t4g.medium"',
+  databaseStorageGigabytes: 'a whole number of gigabytes from 20 to 65536',
+  databaseBackupDays: 'a whole number of days from 1 to 35',
+  databaseSecretArn: secretExpectation,
+  databaseOwnerSecretArn: secretExpectation,
+  clickhouseSecretArn: secretExpectation,
+  alpacaSecretArn: secretExpectation,
+  leanSecretArn: secretExpectation,
+  jangarSecretArn: secretExpectation,
+  evidenceRetentionDays: 'a whole number of days from 1 to 36500',
+  compositeAlarms: 'true or false',
+  pagerUrl: 'an https URL',
+  ticketEmail: 'a mail address',
 };
 
 type RawSettings = Readonly<Record<string, unknown>>;
@@ -61,6 +121,15 @@ const brokerUrls = { paper: 'https://paper-api.alpaca.markets', live: 'https://a
 
 /** Host name of a URL, without the dot a fully qualified name may end with. */
 const hostOf = (address: string): string => new URL(address).hostname.replace(/\.$/, '');
+
+const common: RawSettings = {
+  inlineLayers: false,
+  deletionProtection: true,
+  network: 'new',
+  database: 'aurora',
+  databaseStorageGigabytes: 100,
+  compositeAlarms: true,
+};
 
 /** Everything starts switched off. Live has no default endpoints: an operator names them. */
 const defaults: Readonly<Record<EnvironmentName, RawSettings>> = {
@@ -75,7 +144,13 @@ const defaults: Readonly<Record<EnvironmentName, RawSettings>> = {
     leanRunnerUrl: 'https://lean.torghut.internal:8088',
     alpacaUrl: brokerUrls.paper,
     logRetentionDays: 90,
-    inlineLayers: false,
+    natGateways: 1,
+    databaseMinimumCapacity: 0.5,
+    databaseMaximumCapacity: 4,
+    databaseInstanceType: 't4g.medium',
+    databaseBackupDays: 7,
+    evidenceRetentionDays: 365,
+    ...common,
   },
   live: {
     accountLabel: 'live',
@@ -85,11 +160,18 @@ const defaults: Readonly<Record<EnvironmentName, RawSettings>> = {
     liveEnabled: false,
     alpacaUrl: brokerUrls.live,
     logRetentionDays: 365,
-    inlineLayers: false,
+    natGateways: 2,
+    databaseMinimumCapacity: 1,
+    databaseMaximumCapacity: 16,
+    databaseInstanceType: 'm7g.large',
+    databaseBackupDays: 35,
+    // Six years, as broker-dealers keep their records.
+    evidenceRetentionDays: 2_192,
+    ...common,
   },
 };
 
-export interface Settings extends z.infer<typeof settingsSchema> {
+export interface Settings extends ParsedSettings {
   readonly environment: EnvironmentName;
   /** Entries of the functions' environment that no setting above governs, by name. */
   readonly overrides: Readonly<Record<string, string>>;
@@ -124,54 +206,141 @@ const describeIssue = (environment: EnvironmentName, raw: RawSettings, issue: z.
   return [describe(environment, setting, expectations[setting], raw[setting])];
 };
 
+interface Contradiction {
+  readonly setting: SettingName;
+  /** What would agree with the other settings, and why; null when the setting agrees. */
+  readonly expected: (settings: ParsedSettings, environment: EnvironmentName) => string | null;
+}
+
+const isLive = (settings: ParsedSettings): boolean => settings.tradingMode === 'live';
+
+/** Given exactly when `needed`: a setting that nothing reads would leave its author believing in it. */
+const givenOnly = (
+  setting: SettingName,
+  needed: (settings: ParsedSettings) => boolean,
+  when: string,
+  otherwise: string,
+): Contradiction => ({
+  setting,
+  expected: (settings) => {
+    if (needed(settings)) return settings[setting] === undefined ? `${expectations[setting]}, because ${when}` : null;
+    return settings[setting] === undefined ? null : `nothing, because ${otherwise}`;
+  },
+});
+
+const ofExistingNetwork = (setting: SettingName): Contradiction =>
+  givenOnly(
+    setting,
+    ({ network }) => network === 'existing',
+    'network is "existing"',
+    'it describes a network that is there already, and network is not "existing"',
+  );
+
+const ofExternalDatabase = (setting: SettingName): Contradiction => ({
+  setting,
+  expected: (settings) =>
+    settings[setting] === undefined || settings.database === 'external'
+      ? null
+      : `nothing, because database is "${settings.database}", which makes its own secret`,
+});
+
 /** Settings that are valid one by one and contradict each other. */
-const contradictions = (environment: EnvironmentName, settings: z.infer<typeof settingsSchema>): readonly string[] => {
-  const found: string[] = [];
-  const live = settings.tradingMode === 'live';
-  if (live && environment !== 'live') {
-    found.push(
-      describe(
-        environment,
-        'tradingMode',
-        '"paper", because real money is traded in the environment "live" only',
-        settings.tradingMode,
-      ),
-    );
-  }
-  if (live !== settings.liveEnabled) {
-    found.push(
-      describe(
-        environment,
-        'liveEnabled',
-        `${live}, because tradingMode is "${settings.tradingMode}"`,
-        settings.liveEnabled,
-      ),
-    );
-  }
-  const refused = hostOf(brokerUrls[live ? 'paper' : 'live']);
-  if (hostOf(settings.alpacaUrl) === refused) {
-    found.push(
-      describe(
-        environment,
-        'alpacaUrl',
-        `a broker other than ${refused}, because tradingMode is "${settings.tradingMode}"`,
-        settings.alpacaUrl,
-      ),
-    );
-  }
-  if ((settings.account === undefined) !== (settings.region === undefined)) {
-    const missing = settings.account === undefined ? 'account' : 'region';
-    found.push(
-      describe(
-        environment,
-        missing,
-        `${expectations[missing]}, because account and region are set together or not at all`,
-        undefined,
-      ),
-    );
-  }
-  return found;
-};
+const contradictions: readonly Contradiction[] = [
+  {
+    setting: 'tradingMode',
+    expected: (settings, environment) =>
+      isLive(settings) && environment !== 'live'
+        ? '"paper", because real money is traded in the environment "live" only'
+        : null,
+  },
+  {
+    setting: 'liveEnabled',
+    expected: (settings) =>
+      isLive(settings) === settings.liveEnabled
+        ? null
+        : `${isLive(settings)}, because tradingMode is "${settings.tradingMode}"`,
+  },
+  {
+    setting: 'alpacaUrl',
+    expected: (settings) => {
+      const refused = hostOf(brokerUrls[isLive(settings) ? 'paper' : 'live']);
+      return hostOf(settings.alpacaUrl) === refused
+        ? `a broker other than ${refused}, because tradingMode is "${settings.tradingMode}"`
+        : null;
+    },
+  },
+  ...(['account', 'region'] as const).map((setting): Contradiction => ({
+    setting,
+    expected: (settings) =>
+      settings[setting] === undefined && (settings.account ?? settings.region) !== undefined
+        ? `${expectations[setting]}, because account and region are set together or not at all`
+        : null,
+  })),
+  ofExistingNetwork('vpcId'),
+  ofExistingNetwork('availabilityZones'),
+  ofExistingNetwork('privateSubnetIds'),
+  {
+    setting: 'vpcCidr',
+    expected: ({ vpcCidr, network }) =>
+      vpcCidr !== undefined && network === 'none' ? 'nothing, because network is "none"' : null,
+  },
+  {
+    setting: 'privateSubnetIds',
+    expected: ({ availabilityZones, privateSubnetIds }) =>
+      availabilityZones !== undefined &&
+      privateSubnetIds !== undefined &&
+      availabilityZones.length !== privateSubnetIds.length
+        ? `one subnet for each of the ${availabilityZones.length} availabilityZones`
+        : null,
+  },
+  {
+    setting: 'availabilityZones',
+    expected: ({ availabilityZones, database }) =>
+      availabilityZones !== undefined && new Set(availabilityZones).size < 2 && database !== 'external'
+        ? `at least two zones, because a database (database is "${database}") spans two`
+        : null,
+  },
+  {
+    setting: 'database',
+    expected: ({ database, network }) =>
+      database !== 'external' && network === 'none'
+        ? '"external", because network is "none" and a database of our own lives in a network'
+        : null,
+  },
+  {
+    setting: 'databaseMaximumCapacity',
+    expected: ({ databaseMinimumCapacity, databaseMaximumCapacity }) =>
+      databaseMaximumCapacity < Math.max(databaseMinimumCapacity, 1)
+        ? `at least ${Math.max(databaseMinimumCapacity, 1)}, because databaseMinimumCapacity is ${databaseMinimumCapacity}`
+        : null,
+  },
+  ofExternalDatabase('databaseSecretArn'),
+  ofExternalDatabase('databaseOwnerSecretArn'),
+  {
+    setting: 'deletionProtection',
+    expected: ({ deletionProtection }, environment) =>
+      environment === 'live' && !deletionProtection ? 'true, because the environment is "live"' : null,
+  },
+  {
+    setting: 'databaseBackupDays',
+    expected: ({ databaseBackupDays }, environment) =>
+      environment === 'live' && databaseBackupDays < 7 ? 'at least 7, because the environment is "live"' : null,
+  },
+  {
+    setting: 'pagerUrl',
+    expected: ({ pagerUrl, tradingEnabled }, environment) =>
+      pagerUrl === undefined && (tradingEnabled || environment === 'live')
+        ? `${expectations.pagerUrl} that wakes someone, because ` +
+          (tradingEnabled ? 'tradingEnabled is true' : 'the environment is "live"')
+        : null,
+  },
+];
+
+const contradictionsIn = (environment: EnvironmentName, settings: ParsedSettings): readonly string[] =>
+  contradictions.flatMap(({ setting, expected }) => {
+    const wanted = expected(settings, environment);
+    return wanted === null ? [] : [describe(environment, setting, wanted, settings[setting])];
+  });
 
 const isOverride = (key: string): boolean => /^(?:TRADING|LLM)_[A-Z0-9_]+$/.test(key);
 
@@ -218,7 +387,7 @@ export const readSettings = (
   const parsed = settingsSchema.safeParse(raw);
   const problems = [
     ...(parsed.success
-      ? contradictions(environment, parsed.data)
+      ? contradictionsIn(environment, parsed.data)
       : parsed.error.issues.flatMap((issue) => describeIssue(environment, raw, issue))),
     ...overrideProblems(environment, overrides),
   ];

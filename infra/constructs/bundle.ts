@@ -1,18 +1,18 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { AssetHashType, type BundlingOptions, DockerImage } from 'aws-cdk-lib';
-import { buildSync } from 'esbuild';
+import { buildSync, type Metafile } from 'esbuild';
 
 export interface BundleOptions {
   /** Directory that paths in source maps are relative to; also where `node_modules` is found. */
   readonly sourceRoot: string;
-  /** Module to bundle, an absolute path. */
-  readonly entry: string;
-  /** What the entry belongs to, for the error message when it is missing: `function lean-router`. */
+  /** Modules to bundle by the name of their bundle, which becomes `<name>.mjs`: absolute paths, or names of packages. */
+  readonly entries: Readonly<Record<string, string>>;
+  /** What the entries belong to, for the error message when one is missing: `function lean-router`. */
   readonly owner: string;
-  /** Path of the bundle inside the asset. */
-  readonly outfile: string;
+  /** Directory of the bundles inside the asset. */
+  readonly directory: string;
   /** Packages left to the runtime. */
   readonly external: readonly string[];
   /** Further files of the asset, content by path. */
@@ -25,6 +25,13 @@ export interface BundledAsset {
   readonly bundling: BundlingOptions;
 }
 
+export interface Bundle {
+  /** Everything the asset consists of, by path inside it. */
+  readonly files: readonly { readonly path: string; readonly contents: Uint8Array | string }[];
+  /** Which source went into which file; its output paths are those of `files` with `dist` for the asset. */
+  readonly metafile: Metafile;
+}
+
 /** CommonJS packages inside an ES module still call `require` for Node's built-in modules. */
 const requireBanner =
   "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);";
@@ -32,44 +39,59 @@ const requireBanner =
 /** `pg` asks for these inside a try, for a native client and for another vendor's sockets. */
 const neverInstalled = ['pg-native', 'cloudflare:sockets'];
 
-const bundle = (options: BundleOptions): readonly { readonly path: string; readonly contents: Uint8Array }[] => {
+/**
+ * Bundles in memory. What a module imports dynamically becomes a file of its own, read when it is first needed, so that
+ * loading costs what an invocation uses; what several entries share is read once.
+ */
+export const bundle = (options: BundleOptions): Bundle => {
   // Written by us, not by esbuild: a path relative to the output directory inside a source map would make the asset
   // hash, and with it the code hash of every decision, depend on where the assembly is written.
-  const logicalDirectory = join(options.sourceRoot, 'dist');
-  const { outputFiles } = buildSync({
+  const logicalRoot = join(options.sourceRoot, 'dist');
+  const { outputFiles, metafile } = buildSync({
     absWorkingDir: options.sourceRoot,
-    entryPoints: [options.entry],
-    outfile: join(logicalDirectory, basename(options.outfile)),
+    entryPoints: { ...options.entries },
+    outdir: join(logicalRoot, options.directory),
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunk-[hash]',
     write: false,
+    metafile: true,
     bundle: true,
+    splitting: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',
     sourcemap: 'linked',
     sourcesContent: false,
-    minifySyntax: true,
-    minifyWhitespace: true,
+    minify: true,
     legalComments: 'none',
     logLevel: 'silent',
     banner: { js: requireBanner },
     external: [...options.external, ...neverInstalled],
   });
-  return outputFiles.map((file) => ({
-    path: join(dirname(options.outfile), basename(file.path)),
-    contents: file.contents,
-  }));
+  const bundled = outputFiles.map(({ path, contents }) => ({ path: path.slice(logicalRoot.length + 1), contents }));
+  const extra = Object.entries(options.files ?? {}).map(([path, contents]) => ({ path, contents }));
+  return { files: [...bundled, ...extra], metafile };
+};
+
+/** Writes a bundle below a directory. */
+export const writeBundle = ({ files }: Bundle, directory: string): void => {
+  for (const { path, contents } of files) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), contents);
+  }
 };
 
 /**
- * Asset options that bundle one entry with esbuild on this machine, without Docker. The asset hash is the SHA-256 of the
- * output.
- * @throws Error naming the entry when it does not exist
+ * Asset options that bundle with esbuild on this machine, without Docker. The asset hash is the SHA-256 of the output.
+ * @throws Error naming an entry that does not exist
  */
 export const bundledAsset = (options: BundleOptions): BundledAsset => {
-  if (!existsSync(options.entry)) {
-    throw new Error(
-      `${options.owner}: expected its entry at ${options.entry}, found no file; create it or take the name out of the contract`,
-    );
+  for (const entry of Object.values(options.entries)) {
+    if (entry.startsWith('/') && !existsSync(entry)) {
+      throw new Error(
+        `${options.owner}: expected its entry at ${entry}, found no file; create it or take the name out of the contract`,
+      );
+    }
   }
   return {
     assetHashType: AssetHashType.OUTPUT,
@@ -77,14 +99,10 @@ export const bundledAsset = (options: BundleOptions): BundledAsset => {
       // Never pulled: the local bundler below always does the work.
       image: DockerImage.fromRegistry('none'),
       // Part of the key under which the CDK remembers bundles; functions are not.
-      command: [options.outfile, ...options.external],
+      command: [options.directory, ...Object.entries(options.entries).flat(), ...options.external],
       local: {
         tryBundle(directory) {
-          const extra = Object.entries(options.files ?? {}).map(([path, contents]) => ({ path, contents }));
-          for (const { path, contents } of [...bundle(options), ...extra]) {
-            mkdirSync(dirname(join(directory, path)), { recursive: true });
-            writeFileSync(join(directory, path), contents);
-          }
+          writeBundle(bundle(options), directory);
           return true;
         },
       },

@@ -2,6 +2,8 @@ import { Duration } from 'aws-cdk-lib';
 import { type CfnQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 
+import { acknowledge } from './acknowledgements.ts';
+
 export interface DeadLetterQueueProps {
   readonly logicalId: string;
   readonly fifo: boolean;
@@ -16,6 +18,7 @@ export class DeadLetterQueue extends Queue {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
     });
+    acknowledge(this, 'deadLetters');
     (this.node.defaultChild as CfnQueue).overrideLogicalId(props.logicalId);
   }
 }

@@ -1,3 +1,5 @@
+import { metricsNamespaceKey, metricsNamespaceOf } from '@torghut/domain/contract';
+
 import type { Settings } from '../config.ts';
 
 /**
@@ -6,6 +8,7 @@ import type { Settings } from '../config.ts';
  */
 export const functionEnvironment = (settings: Settings, codeHash: string): Readonly<Record<string, string>> => ({
   TORGHUT_CODE_HASH: codeHash,
+  [metricsNamespaceKey]: metricsNamespaceOf(settings.environment),
   TRADING_ENABLED: String(settings.tradingEnabled),
   TRADING_MODE: settings.tradingMode,
   TRADING_LIVE_ENABLED: String(settings.liveEnabled),

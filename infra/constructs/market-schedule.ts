@@ -1,12 +1,14 @@
 import { type Duration, TimeZone } from 'aws-cdk-lib';
+import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
   ContextAttribute,
+  type IScheduleGroup,
   Schedule,
   ScheduleExpression,
   ScheduleTargetInput,
   TimeWindow,
 } from 'aws-cdk-lib/aws-scheduler';
-import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
+import { ScheduleTargetBase, type ScheduleTargetBaseProps } from 'aws-cdk-lib/aws-scheduler-targets';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
@@ -22,6 +24,7 @@ export interface MarketScheduleProps {
   /** An invocation older than this is given up; at least 60 s. */
   readonly maxEventAge: Duration;
   readonly deadLetter: IQueue;
+  readonly group: IScheduleGroup;
 }
 
 /**
@@ -35,12 +38,24 @@ export class MarketSchedule extends Construct {
     new Schedule(this, 'Schedule', {
       schedule: ScheduleExpression.expression(props.expression, TimeZone.of(props.timezone)),
       timeWindow: TimeWindow.off(),
-      target: new LambdaInvoke(props.target.lambda, {
+      scheduleGroup: props.group,
+      target: new FunctionTarget(props.target, {
         input: ScheduleTargetInput.fromObject({ scheduledFor: ContextAttribute.scheduledTime }),
         retryAttempts: props.retries,
         maxEventAge: props.maxEventAge,
         deadLetterQueue: props.deadLetter,
       }),
     });
+  }
+}
+
+/** Unlike the library's target it allows the function itself and no version or alias of it. */
+class FunctionTarget extends ScheduleTargetBase {
+  constructor(target: TorghutFunction, props: ScheduleTargetBaseProps) {
+    super(props, target.lambda.functionArn);
+  }
+
+  protected override addTargetActionToRole(role: IRole): void {
+    role.addToPrincipalPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [this.targetArn] }));
   }
 }

@@ -1,10 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { AssetStaging } from 'aws-cdk-lib';
 import { Architecture, Code, LayerVersion, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 
-import { type BundledAsset, bundledAsset } from './bundle.ts';
+import { type BundledAsset, bundledAsset, type BundleOptions } from './bundle.ts';
 
 export interface SourceLayerProps {
   readonly sourceRoot: string;
@@ -13,6 +14,37 @@ export interface SourceLayerProps {
   /** Packages this layer finds in another layer at run time. */
   readonly external?: readonly string[];
 }
+
+/**
+ * How a workspace package is bundled into a layer: every subpath it exports, by the same name.
+ * @throws Error when its manifest exports nothing
+ */
+export const layerBundle = ({ sourceRoot, name, external = [] }: SourceLayerProps): BundleOptions => {
+  const directory = join(sourceRoot, 'layers', name);
+  const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
+    readonly exports?: Readonly<Record<string, string>>;
+  };
+  const exported = Object.entries(manifest.exports ?? {});
+  if (exported.length === 0) {
+    throw new Error(`layer ${name}: expected "exports" in ${join(directory, 'package.json')}, found none; add them`);
+  }
+  const fileOf = (subpath: string): string => (subpath === '.' ? 'index' : subpath.slice('./'.length));
+  const home = join('nodejs/node_modules', `@torghut/${name}`);
+  return {
+    sourceRoot,
+    entries: Object.fromEntries(exported.map(([subpath, source]) => [fileOf(subpath), join(directory, source)])),
+    owner: `layer ${name}`,
+    directory: home,
+    external,
+    files: {
+      [join(home, 'package.json')]: JSON.stringify({
+        name: `@torghut/${name}`,
+        type: 'module',
+        exports: Object.fromEntries(exported.map(([subpath]) => [subpath, `./${fileOf(subpath)}.mjs`])),
+      }),
+    },
+  };
+};
 
 /**
  * A workspace package as a Lambda layer, at `nodejs/node_modules/@torghut/<name>`, where functions import it by its
@@ -28,21 +60,7 @@ export class SourceLayer extends Construct {
     super(scope, id);
     this.directory = join(props.sourceRoot, 'layers', props.name);
     this.packageName = `@torghut/${props.name}`;
-    const home = join('nodejs/node_modules', this.packageName);
-    this.bundled = bundledAsset({
-      sourceRoot: props.sourceRoot,
-      entry: join(this.directory, 'src/index.ts'),
-      owner: `layer ${props.name}`,
-      outfile: join(home, 'index.mjs'),
-      external: props.external ?? [],
-      files: {
-        [join(home, 'package.json')]: JSON.stringify({
-          name: this.packageName,
-          type: 'module',
-          exports: './index.mjs',
-        }),
-      },
-    });
+    this.bundled = bundledAsset(layerBundle(props));
     this.codeHash = new AssetStaging(this, 'Bundle', { sourcePath: this.directory, ...this.bundled }).assetHash;
   }
 

@@ -1,26 +1,32 @@
 import { join } from 'node:path';
 
-import { eventBusKey, type FunctionName, metricsNamespace } from '@torghut/domain/contract';
+import { databaseKeys, eventBusKey, evidenceKeys, type FunctionName, secretKeys } from '@torghut/domain/contract';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import type { IEventBus } from 'aws-cdk-lib/aws-events';
-import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import {
   Architecture,
   type CfnFunction,
   Code,
+  EventSourceMapping,
   Function,
   type ILayerVersion,
   Runtime,
   Tracing,
 } from 'aws-cdk-lib/aws-lambda';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
-import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
+import { acknowledge } from './acknowledgements.ts';
 import { bundledAsset } from './bundle.ts';
+import type { Database } from './database.ts';
+import { type EvidenceBucket, evidencePrefix } from './evidence-bucket.ts';
+import { functionBundle } from './function-bundle.ts';
 import { functionLogicalId } from './logical-id.ts';
 import { visibilityPerTimeout, type WorkQueue } from './work-queue.ts';
 
@@ -30,13 +36,23 @@ export interface TorghutFunctionProps {
   readonly name: FunctionName;
   readonly timeout: Duration;
   readonly memoryMegabytes: number;
-  readonly reservedConcurrency?: number;
+  readonly reservedConcurrency: number;
   readonly environment: Readonly<Record<string, string>>;
   /** The layers that carry `@torghut/*`; empty when the bundle inlines them. */
   readonly layers: readonly ILayerVersion[];
   readonly logRetention: RetentionDays;
-  /** Where an asynchronous invocation goes that failed; for functions that are invoked so (schedules). */
-  readonly invocationDeadLetter?: IQueue;
+  /** Where an asynchronous invocation goes that failed. */
+  readonly invocationDeadLetter: IQueue;
+  /** Where in a network it runs; without it, outside of ours. */
+  readonly placement?: FunctionPlacement;
+  /** Further files of its asset, content by path; the function finds them beside itself. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+export interface FunctionPlacement {
+  readonly vpc: IVpc;
+  readonly subnets: SubnetSelection;
+  readonly securityGroup: ISecurityGroup;
 }
 
 /** What `reads` needs of a secret; the library's `Secret` and `ISecret` disagree about optional properties. */
@@ -48,15 +64,40 @@ export interface ConsumeOptions {
   readonly maximumConcurrency: number;
 }
 
+const networkInterfaceActions = [
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:CreateNetworkInterface',
+  'ec2:DeleteNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:UnassignPrivateIpAddresses',
+];
+
+/**
+ * What the Lambda service needs to give a function its address in a network. It takes the permission from the function's
+ * role; the code of the function, whose requests carry the name of the function, is denied it.
+ */
+const joinNetwork = (role: Role): void => {
+  role.addToPolicy(new PolicyStatement({ actions: networkInterfaceActions, resources: ['*'] }));
+  role.addToPolicy(
+    new PolicyStatement({
+      effect: Effect.DENY,
+      actions: networkInterfaceActions,
+      resources: ['*'],
+      conditions: { Null: { 'lambda:SourceFunctionArn': 'false' } },
+    }),
+  );
+};
+
 /**
  * The house function: Node 24 on arm64, an ES module with source maps, its own role and log group, traced, never retried
- * by Lambda itself. What it may touch is declared by `reads`, `sendsTo` and `consumes`, each the grant and the
- * environment variable at once.
+ * by Lambda itself. What it may touch is declared by `reads`, `connectsTo`, `sendsTo`, `writesTo` and the like, each the
+ * grant and the environment variable at once.
  */
 export class TorghutFunction extends Construct {
   readonly lambda: Function;
   readonly logGroup: LogGroup;
-  private readonly timeout: Duration;
+  readonly timeout: Duration;
 
   constructor(scope: Construct, id: string, props: TorghutFunctionProps) {
     super(scope, id);
@@ -65,15 +106,18 @@ export class TorghutFunction extends Construct {
     // Not the managed policy: it allows every log group of the account.
     const role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     this.logGroup.grantWrite(role);
+    acknowledge(role, 'functionRole');
+    if (props.placement !== undefined) joinNetwork(role);
 
     const directory = join(props.sourceRoot, 'functions', props.name);
-    const code = bundledAsset({
-      sourceRoot: props.sourceRoot,
-      entry: join(directory, 'handler.ts'),
-      owner: `function ${props.name}`,
-      outfile: 'index.mjs',
-      external: props.layers.length === 0 ? [] : ['@torghut/*'],
-    });
+    const code = bundledAsset(
+      functionBundle({
+        sourceRoot: props.sourceRoot,
+        name: props.name,
+        inlineLayers: props.layers.length === 0,
+        ...(props.files === undefined ? {} : { files: props.files }),
+      }),
+    );
     this.lambda = new Function(this, 'Function', {
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
@@ -88,17 +132,22 @@ export class TorghutFunction extends Construct {
       // A retry minutes later would act on a stale window; the next tick is the retry.
       retryAttempts: 0,
       maxEventAge: Duration.seconds(60),
-      ...(props.invocationDeadLetter === undefined
+      onFailure: new SqsDestination(props.invocationDeadLetter),
+      reservedConcurrentExecutions: props.reservedConcurrency,
+      ...(props.placement === undefined
         ? {}
-        : { onFailure: new SqsDestination(props.invocationDeadLetter) }),
-      ...(props.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: props.reservedConcurrency }),
+        : {
+            vpc: props.placement.vpc,
+            vpcSubnets: props.placement.subnets,
+            securityGroups: [props.placement.securityGroup],
+          }),
       environment: {
         NODE_OPTIONS: '--enable-source-maps',
         POWERTOOLS_SERVICE_NAME: props.name,
-        POWERTOOLS_METRICS_NAMESPACE: metricsNamespace,
         ...props.environment,
       },
     });
+    acknowledge(this.lambda, 'failureDestination');
     (this.lambda.node.defaultChild as CfnFunction).overrideLogicalId(functionLogicalId(props.name));
   }
 
@@ -106,6 +155,42 @@ export class TorghutFunction extends Construct {
   reads(secret: ReadableSecret, environmentKey: string): this {
     secret.grantRead(this.lambda);
     this.lambda.addEnvironment(environmentKey, secret.secretArn);
+    return this;
+  }
+
+  /** May use the ledger as the runtime role: by its own identity where the database is ours, else by the secret. */
+  connectsTo(database: Database): this {
+    if (database.kind === 'external') return this.reads(database.secret, secretKeys.database);
+    database.grantConnect(this.lambda);
+    for (const [part, value] of Object.entries(database.address))
+      this.lambda.addEnvironment(databaseKeys[part as keyof typeof databaseKeys], value);
+    return this;
+  }
+
+  /** May change the ledger's schema, as its owner. Where the database is not ours it also gives the runtime role its password. */
+  migrates(database: Database): this {
+    this.reads(database.ownerSecret, secretKeys.databaseOwner);
+    if (database.kind === 'external') return this.reads(database.secret, secretKeys.database);
+    // The authorities that sign certificates of databases are in the runtime's list, and not in Node's own. The proxy's
+    // certificate is signed by one that Node knows.
+    this.lambda.addEnvironment('NODE_EXTRA_CA_CERTS', '/var/runtime/ca-cert.pem');
+    return this;
+  }
+
+  /** May put new evidence, and neither read nor replace nor delete any; the bucket's name is in the environment. */
+  writesTo(evidence: EvidenceBucket): this {
+    const { bucket } = evidence;
+    this.lambda.addToRolePolicy(
+      new PolicyStatement({ actions: ['s3:PutObject'], resources: [bucket.arnForObjects(`${evidencePrefix}*`)] }),
+    );
+    this.lambda.addEnvironment(evidenceKeys.bucket, bucket.bucketName);
+    return this;
+  }
+
+  /** May sign with the key; its id is in the environment. */
+  signsWith(key: IKey): this {
+    key.grant(this.lambda, 'kms:Sign');
+    this.lambda.addEnvironment(evidenceKeys.signingKey, key.keyArn);
     return this;
   }
 
@@ -135,13 +220,17 @@ export class TorghutFunction extends Construct {
         `${source.node.path}: expected a visibility timeout of at least ${needed} s for ${this.node.path}, found ${found} s`,
       );
     }
-    this.lambda.addEventSource(
-      new SqsEventSource(source.queue, {
-        batchSize: options.batchSize,
-        maxConcurrency: options.maximumConcurrency,
-        reportBatchItemFailures: true,
-      }),
-    );
+    source.queue.grantConsumeMessages(this.lambda);
+    // Not `SqsEventSource`: it names the mapping after the place of the queue in the tree. Under another name
+    // CloudFormation creates a second mapping first, which Lambda refuses while the first one stands.
+    const mapping = new EventSourceMapping(this, source.node.id, {
+      target: this.lambda,
+      eventSourceArn: source.queue.queueArn,
+      batchSize: options.batchSize,
+      maxConcurrency: options.maximumConcurrency,
+      reportBatchItemFailures: true,
+    });
+    acknowledge(mapping, 'queueSource');
     return this;
   }
 }

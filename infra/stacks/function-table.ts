@@ -5,8 +5,8 @@ import type { SecretName } from '../constructs/logical-id.ts';
 export interface FunctionProfile {
   readonly timeoutSeconds: number;
   readonly memoryMegabytes: number;
-  /** Executions at a time, and a share of the account kept free for them; without it the function competes with others. */
-  readonly reservedConcurrency?: number;
+  /** Executions at a time, and a share of the account's concurrency kept free for them. */
+  readonly reservedConcurrency: number;
   readonly reads: readonly SecretName[];
   readonly sendsTo: readonly QueueName[];
   /** Puts events on the bus. */
@@ -61,5 +61,19 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     reads: ['database', 'alpaca', 'lean'],
     sendsTo: everyQueue,
   },
-  'operator-api': { timeoutSeconds: 10, memoryMegabytes: 512, reads: ['database'], sendsTo: [] },
+  'operator-api': {
+    timeoutSeconds: 10,
+    memoryMegabytes: 512,
+    reservedConcurrency: 5,
+    reads: ['database'],
+    sendsTo: [],
+  },
+  // Once per deployment. One at a time: a second run would only wait for the first one's lock.
+  migrate: {
+    timeoutSeconds: 300,
+    memoryMegabytes: 512,
+    reservedConcurrency: 1,
+    reads: ['databaseOwner', 'database'],
+    sendsTo: [],
+  },
 };

@@ -1,32 +1,53 @@
 import { deployment, type FunctionName, functionNames, queues, schedules, secretKeys } from '@torghut/domain/contract';
 import { Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
+import { CfnScheduleGroup, ScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import type { Construct } from 'constructs';
 
 import type { Settings } from '../config.ts';
 import { functionEnvironment } from '../constructs/function-environment.ts';
-import { functionLogicalId } from '../constructs/logical-id.ts';
+import {
+  functionLogicalId,
+  migrationLogicalId,
+  scheduleGroupLogicalId,
+  type SecretName,
+} from '../constructs/logical-id.ts';
 import { MarketSchedule } from '../constructs/market-schedule.ts';
+import type { Network } from '../constructs/network.ts';
+import { LedgerMigration, readLedgerFiles } from '../constructs/migration.ts';
 import { SourceLayer } from '../constructs/source-layer.ts';
-import { TorghutFunction } from '../constructs/torghut-function.ts';
+import { type FunctionPlacement, TorghutFunction } from '../constructs/torghut-function.ts';
 import { functionTable, maximumConcurrency } from './function-table.ts';
-import type { StateStack } from './state-stack.ts';
+import type { StateStack, VendorSecretName } from './state-stack.ts';
 
 export interface RuntimeStackProps extends StackProps {
   readonly settings: Settings;
   readonly sourceRoot: string;
   readonly state: StateStack;
+  readonly network?: Network;
 }
 
 const isScheduled = (name: FunctionName): name is keyof typeof schedules => name in schedules;
 
+const migrates = (name: FunctionName): boolean => functionTable[name].reads.includes('databaseOwner');
+
+const isVendorSecret = (name: SecretName): name is VendorSecretName => name !== 'database' && name !== 'databaseOwner';
+
+const placementIn = (network: Network, name: FunctionName): FunctionPlacement => ({
+  vpc: network.vpc,
+  subnets: network.functionSubnets,
+  securityGroup: migrates(name) ? network.migration : network.functions,
+});
+
 /** What runs: both layers, every function with its queues, and the schedules. Layers and functions change together. */
 export class RuntimeStack extends Stack {
   readonly functions: Readonly<Record<FunctionName, TorghutFunction>>;
+  /** Name of the group of all schedules: what the service counts, it counts by group. */
+  readonly scheduleGroup: string;
 
   constructor(scope: Construct, id: string, props: RuntimeStackProps) {
     super(scope, id, props);
-    const { settings, sourceRoot, state } = props;
+    const { settings, sourceRoot, state, network } = props;
     const domain = new SourceLayer(this, 'DomainLayer', { sourceRoot, name: 'domain' });
     const platform = new SourceLayer(this, 'PlatformLayer', {
       sourceRoot,
@@ -36,6 +57,7 @@ export class RuntimeStack extends Stack {
     const layers = settings.inlineLayers ? [] : [domain.toLayerVersion(), platform.toLayerVersion()];
     const bus = EventBus.fromEventBusName(this, 'EventBus', 'default');
     const environment = functionEnvironment(settings, domain.codeHash);
+    const ledger = readLedgerFiles(sourceRoot);
 
     const declare = (name: FunctionName): TorghutFunction => {
       const { timeoutSeconds, reads, sendsTo, publishes, ...profile } = functionTable[name];
@@ -47,9 +69,13 @@ export class RuntimeStack extends Stack {
         environment,
         layers,
         logRetention: settings.logRetentionDays,
-        ...(isScheduled(name) ? { invocationDeadLetter: state.invocationDeadLetter } : {}),
+        invocationDeadLetter: state.invocationDeadLetter,
+        ...(network === undefined ? {} : { placement: placementIn(network, name) }),
+        ...(migrates(name) ? { files: ledger.files } : {}),
       });
-      for (const secret of reads) declared.reads(state.secrets[secret], secretKeys[secret]);
+      if (migrates(name)) declared.migrates(state.database);
+      else if (reads.includes('database')) declared.connectsTo(state.database);
+      for (const secret of reads.filter(isVendorSecret)) declared.reads(state.secrets[secret], secretKeys[secret]);
       for (const queue of sendsTo) declared.sendsTo(state.queues[queue]);
       if (publishes === true) declared.publishesTo(bus);
       return declared;
@@ -59,12 +85,28 @@ export class RuntimeStack extends Stack {
       TorghutFunction
     >;
 
+    const migration = new LedgerMigration(this, migrationLogicalId, {
+      runner: this.functions.migrate,
+      release: {
+        Files: ledger.digest,
+        // The domain holds the feature contract that is registered.
+        Code: domain.codeHash,
+        Account: settings.accountLabel,
+        TradingMode: settings.tradingMode,
+      },
+    });
+    migration.precedes(functionNames.filter((name) => !migrates(name)).map((name) => this.functions[name]));
+
     for (const name of Object.keys(queues) as (keyof typeof queues)[]) {
       this.functions[queues[name].consumer].consumes(state.queues[name], {
         batchSize: queues[name].batchSize,
         maximumConcurrency: maximumConcurrency[name],
       });
     }
+    const schedulesOfStage = new CfnScheduleGroup(this, scheduleGroupLogicalId);
+    schedulesOfStage.overrideLogicalId(scheduleGroupLogicalId);
+    this.scheduleGroup = schedulesOfStage.ref;
+    const group = ScheduleGroup.fromScheduleGroupName(this, 'ScheduleGroup', this.scheduleGroup);
     for (const name of functionNames.filter(isScheduled)) {
       new MarketSchedule(this, `${functionLogicalId(name)}Schedule`, {
         target: this.functions[name],
@@ -73,6 +115,7 @@ export class RuntimeStack extends Stack {
         retries: deployment.scheduleRetries,
         maxEventAge: Duration.seconds(deployment.scheduleMaxEventAgeSeconds),
         deadLetter: state.scheduleDeadLetter,
+        group,
       });
     }
   }

@@ -1,34 +1,68 @@
 import { deployment, type QueueName, queues, secretKeys } from '@torghut/domain/contract';
 import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
-import { type CfnSecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { ObjectLockMode } from 'aws-cdk-lib/aws-s3';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 
+import type { Settings } from '../config.ts';
+import { acknowledge } from '../constructs/acknowledgements.ts';
+import { type Database, ManagedDatabase } from '../constructs/database.ts';
 import { DeadLetterQueue } from '../constructs/dead-letter-queue.ts';
-import { secretLogicalId, type SecretName, undeliveredQueues } from '../constructs/logical-id.ts';
+import { EvidenceBucket } from '../constructs/evidence-bucket.ts';
+import { fixLogicalIds, secretLogicalId, type SecretName, undeliveredQueues } from '../constructs/logical-id.ts';
+import type { Network } from '../constructs/network.ts';
+import { Paging } from '../constructs/paging.ts';
+import { SigningKey } from '../constructs/signing-key.ts';
 import type { ReadableSecret } from '../constructs/torghut-function.ts';
 import { ExecutionQueue, FollowUpQueue, type WorkQueue } from '../constructs/work-queue.ts';
 import { functionTable } from './function-table.ts';
 
-/** What outlives a deployment of code: messages on their way, dead letters, secrets. */
+export interface StateStackProps extends StackProps {
+  readonly settings: Settings;
+  readonly network?: Network;
+}
+
+type DatabaseSecretName = 'database' | 'databaseOwner';
+export type VendorSecretName = Exclude<SecretName, DatabaseSecretName>;
+
+/** What outlives a deployment of code: the ledger, evidence, keys, secrets, messages on their way, dead letters. */
 export class StateStack extends Stack {
   readonly queues: Readonly<Record<QueueName, WorkQueue>>;
-  readonly secrets: Readonly<Record<SecretName, ReadableSecret>>;
+  readonly database: Database;
+  readonly secrets: Readonly<Record<VendorSecretName, ReadableSecret>>;
+  readonly evidence: EvidenceBucket;
+  readonly signingKey: SigningKey;
   readonly scheduleDeadLetter: DeadLetterQueue;
   readonly invocationDeadLetter: DeadLetterQueue;
+  readonly notificationDeadLetter: DeadLetterQueue;
+  readonly paging: Paging;
 
-  constructor(scope: Construct, id: string, props?: StackProps) {
-    super(scope, id, props);
+  constructor(scope: Construct, id: string, props: StateStackProps) {
+    const { settings } = props;
+    super(scope, id, { ...props, terminationProtection: settings.deletionProtection });
+    const { pagerUrl, ticketEmail } = settings;
     this.queues = { lean: this.queue('lean'), alpaca: this.queue('alpaca'), followUp: this.queue('followUp') };
     this.secrets = {
-      database: this.secret('database'),
-      databaseOwner: this.secret('databaseOwner'),
-      clickhouse: this.secret('clickhouse'),
-      alpaca: this.secret('alpaca'),
-      lean: this.secret('lean'),
-      jangar: this.secret('jangar'),
+      clickhouse: this.secret('clickhouse', settings.clickhouseSecretArn),
+      alpaca: this.secret('alpaca', settings.alpacaSecretArn),
+      lean: this.secret('lean', settings.leanSecretArn),
+      jangar: this.secret('jangar', settings.jangarSecretArn),
     };
+    this.database = this.ledger(props);
+    this.evidence = new EvidenceBucket(this, 'Evidence', {
+      lockMode: settings.environment === 'live' ? ObjectLockMode.COMPLIANCE : ObjectLockMode.GOVERNANCE,
+      retentionDays: settings.evidenceRetentionDays,
+      accessLogDays: settings.logRetentionDays,
+    });
+    this.signingKey = new SigningKey(this, 'SigningKey');
     this.scheduleDeadLetter = this.undelivered('scheduleDeadLetter');
     this.invocationDeadLetter = this.undelivered('invocationDeadLetter');
+    this.notificationDeadLetter = this.undelivered('notificationDeadLetter');
+    this.paging = new Paging(this, 'Paging', {
+      deadLetter: this.notificationDeadLetter,
+      ...(pagerUrl === undefined ? {} : { pagerUrl }),
+      ...(ticketEmail === undefined ? {} : { ticketEmail }),
+    });
   }
 
   private queue(name: QueueName): WorkQueue {
@@ -42,18 +76,53 @@ export class StateStack extends Stack {
     });
   }
 
-  /** Created with a random value that nothing accepts; an operator puts the real one in. */
-  private secret(name: SecretName): Secret {
-    const secret = new Secret(this, secretLogicalId(name), {
+  private ledger({ settings, network }: StateStackProps): Database {
+    if (settings.database === 'external') {
+      return {
+        kind: 'external',
+        secret: this.secret('database', settings.databaseSecretArn),
+        ownerSecret: this.secret('databaseOwner', settings.databaseOwnerSecretArn),
+      };
+    }
+    if (network === undefined) throw new Error('expected a network for the database, found none');
+    return new ManagedDatabase(this, 'Database', {
+      network,
+      size:
+        settings.database === 'aurora'
+          ? {
+              engine: 'aurora',
+              minimumCapacity: settings.databaseMinimumCapacity,
+              maximumCapacity: settings.databaseMaximumCapacity,
+            }
+          : {
+              engine: 'rds',
+              instanceType: settings.databaseInstanceType,
+              storageGigabytes: settings.databaseStorageGigabytes,
+            },
+      standby: settings.environment === 'live',
+      backupDays: settings.databaseBackupDays,
+      deletionProtection: settings.deletionProtection,
+      logRetention: settings.logRetentionDays,
+    });
+  }
+
+  /** One that is there already, or a new one with a random value that nothing accepts; an operator puts the real one in. */
+  private secret(name: SecretName, existing: string | undefined): ReadableSecret {
+    const logicalId = secretLogicalId(name);
+    if (existing !== undefined) return Secret.fromSecretCompleteArn(this, logicalId, existing);
+    const secret = new Secret(this, logicalId, {
       description: `torghut ${name} credentials (${secretKeys[name]})`,
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    (secret.node.defaultChild as CfnSecret).overrideLogicalId(secretLogicalId(name));
+    acknowledge(secret, 'vendorCredentials');
+    fixLogicalIds(secret, logicalId);
     return secret;
   }
 
   private undelivered(name: keyof typeof undeliveredQueues): DeadLetterQueue {
     const logicalId = undeliveredQueues[name];
-    return new DeadLetterQueue(this, logicalId, { logicalId, fifo: false });
+    const queue = new DeadLetterQueue(this, logicalId, { logicalId, fifo: false });
+    acknowledge(queue, 'deadLettersOfServices');
+    return queue;
   }
 }

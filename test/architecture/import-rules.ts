@@ -134,7 +134,8 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^infra\//,
-    expected: 'aws-cdk-lib, constructs, esbuild, Node, the rest of the deployment and the tables @torghut/domain/contract, limits and metrics',
+    expected:
+      'aws-cdk-lib, constructs, esbuild, Node, the rest of the deployment and the tables @torghut/domain/contract, limits and metrics',
     allowed: () => [
       bare('aws-cdk-lib', 'constructs', 'cdk-nag'),
       exactly('esbuild', '@torghut/domain/contract', '@torghut/domain/limits', '@torghut/domain/metrics'),

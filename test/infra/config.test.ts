@@ -7,6 +7,14 @@ const endpoints = {
   'live:jangarSymbolsUrl': 'https://jangar.example.com/symbols',
   'live:leanRunnerUrl': 'https://lean.example.com',
 };
+const live = { ...endpoints, 'live:liveEnabled': 'true', 'live:pagerUrl': 'https://pager.example.com' };
+const existing = {
+  'paper:network': 'existing',
+  'paper:vpcId': 'vpc-0123456789abcdef0',
+  'paper:availabilityZones': 'us-east-1a,us-east-1b',
+  'paper:privateSubnetIds': 'subnet-0123456789abcdef0, subnet-0123456789abcdef1',
+};
+const secret = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:torghut/ledger-AbC123';
 
 describe('deployment settings', () => {
   it('need nothing for paper, and start switched off', () => {
@@ -50,7 +58,39 @@ describe('deployment settings', () => {
       'live:liveEnabled: expected true, because tradingMode is "live", found false; ' +
         'set it with -c live:liveEnabled=… or TORGHUT_LIVE_LIVE_ENABLED',
     );
-    expect(readSettings('live', { ...endpoints, 'live:liveEnabled': 'true' }, {}).tradingMode).toBe('live');
+    expect(readSettings('live', live, {}).tradingMode).toBe('live');
+  });
+
+  it('give both environments a network and a database of their own, live the stronger one', () => {
+    const paper = readSettings('paper', {}, {});
+    const production = readSettings('live', live, {});
+    for (const settings of [paper, production])
+      expect(settings).toMatchObject({
+        network: 'new',
+        database: 'aurora',
+        deletionProtection: true,
+        compositeAlarms: true,
+      });
+    expect(production.databaseBackupDays).toBeGreaterThan(paper.databaseBackupDays);
+    expect(production.evidenceRetentionDays).toBeGreaterThan(paper.evidenceRetentionDays);
+  });
+
+  it('take lists as comma-separated text and as arrays', () => {
+    const zones = ['us-east-1a', 'us-east-1b'];
+    const subnets = ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'];
+    const expected = { availabilityZones: zones, privateSubnetIds: subnets };
+    expect(readSettings('paper', existing, {})).toMatchObject(expected);
+    const arrays = { ...existing, 'paper:availabilityZones': zones, 'paper:privateSubnetIds': subnets };
+    expect(readSettings('paper', arrays, {})).toMatchObject(expected);
+  });
+
+  it('take secrets that are there already', () => {
+    const settings = {
+      'paper:database': 'external',
+      'paper:databaseSecretArn': secret,
+      'paper:alpacaSecretArn': secret,
+    };
+    expect(readSettings('paper', settings, {})).toMatchObject({ databaseSecretArn: secret, alpacaSecretArn: secret });
   });
 
   it.each([
@@ -78,14 +118,85 @@ describe('deployment settings', () => {
       'paper:alpacaUrl: expected a broker other than api.alpaca.markets, because tradingMode is "paper", ' +
         'found "https://api.alpaca.markets"; set it with',
     ],
+    [
+      { 'paper:network': 'existing' },
+      /paper:vpcId: expected the id of a VPC.*because network is "existing".*\npaper:availabilityZones.*\npaper:privateSubnetIds/,
+    ],
+    [
+      { ...existing, 'paper:network': 'new' },
+      /paper:vpcId: expected nothing, because it describes a network that is there already/,
+    ],
+    [
+      { ...existing, 'paper:availabilityZones': 'us-east-1a' },
+      'paper:privateSubnetIds: expected one subnet for each of the 1 availabilityZones, found',
+    ],
+    [
+      {
+        ...existing,
+        'paper:availabilityZones': 'us-east-1a',
+        'paper:privateSubnetIds': 'subnet-0123456789abcdef0',
+      },
+      'paper:availabilityZones: expected at least two zones, because a database (database is "aurora") spans two',
+    ],
+    [
+      { 'paper:network': 'none' },
+      'paper:database: expected "external", because network is "none" and a database of our own lives in a network, found "aurora"',
+    ],
+    [
+      { 'paper:network': 'none', 'paper:database': 'external', 'paper:vpcCidr': '10.1.0.0/16' },
+      'paper:vpcCidr: expected nothing, because network is "none"',
+    ],
+    [{ 'paper:natGateways': 0 }, 'paper:natGateways: expected a whole number from 1 to 3, found 0'],
+    [
+      { 'paper:databaseMinimumCapacity': 8 },
+      'paper:databaseMaximumCapacity: expected at least 8, because databaseMinimumCapacity is 8, found 4',
+    ],
+    [{ 'paper:databaseMinimumCapacity': 0.7 }, 'paper:databaseMinimumCapacity: expected Aurora capacity units'],
+    [
+      { 'paper:databaseSecretArn': secret },
+      'paper:databaseSecretArn: expected nothing, because database is "aurora", which makes its own secret',
+    ],
+    [
+      { 'paper:alpacaSecretArn': 'arn:aws:secretsmanager:us-east-1:123456789012:secret:alpaca' },
+      'paper:alpacaSecretArn: expected the complete ARN of a secret, random suffix included',
+    ],
+    [
+      { 'paper:tradingEnabled': 'true' },
+      'paper:pagerUrl: expected an https URL that wakes someone, because tradingEnabled is true, found nothing',
+    ],
+    [{ 'paper:pagerUrl': 'http://pager.example.com' }, 'paper:pagerUrl: expected an https URL, found'],
+    [{ 'paper:ticketEmail': 'on-call' }, 'paper:ticketEmail: expected a mail address, found "on-call"'],
     [{ 'paper:TRADING_ENABLED': 'true' }, 'paper:TRADING_ENABLED: expected the setting paper:tradingEnabled instead'],
     [{ 'paper:TRADING_MAX_POSITIONS': 7 }, 'paper:TRADING_MAX_POSITIONS: expected text, found 7'],
   ])('refuse %j', (context, message) => {
     expect(() => readSettings('paper', context, {})).toThrow(message);
   });
 
+  it.each([
+    [
+      { 'live:deletionProtection': 'false' },
+      'live:deletionProtection: expected true, because the environment is "live"',
+    ],
+    [
+      { 'live:databaseBackupDays': 3 },
+      'live:databaseBackupDays: expected at least 7, because the environment is "live"',
+    ],
+    [
+      { 'live:pagerUrl': undefined },
+      'live:pagerUrl: expected an https URL that wakes someone, because the environment',
+    ],
+  ])('refuse for live %j', (context, message) => {
+    expect(() => readSettings('live', { ...live, ...context }, {})).toThrow(message);
+  });
+
+  it('let paper be taken down, and page before it trades', () => {
+    expect(readSettings('paper', { 'paper:deletionProtection': 'false' }, {}).deletionProtection).toBe(false);
+    const trading = { 'paper:tradingEnabled': 'true', 'paper:pagerUrl': 'https://pager.example.com' };
+    expect(readSettings('paper', trading, {}).tradingEnabled).toBe(true);
+  });
+
   it('refuse the paper broker for live trading', () => {
-    const context = { ...endpoints, 'live:liveEnabled': 'true', 'live:alpacaUrl': 'https://paper-api.alpaca.markets' };
+    const context = { ...live, 'live:alpacaUrl': 'https://paper-api.alpaca.markets' };
     expect(() => readSettings('live', context, {})).toThrow(
       'live:alpacaUrl: expected a broker other than paper-api.alpaca.markets, because tradingMode is "live"',
     );

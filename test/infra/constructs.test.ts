@@ -1,14 +1,22 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { evidenceKeys } from '@torghut/domain';
 import { App, Duration, Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { ObjectLockMode } from 'aws-cdk-lib/aws-s3';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { bundle, writeBundle } from '../../infra/constructs/bundle.ts';
+import { functionBundle } from '../../infra/constructs/function-bundle.ts';
+import { EvidenceBucket } from '../../infra/constructs/evidence-bucket.ts';
+import { SigningKey } from '../../infra/constructs/signing-key.ts';
 import { SourceLayer } from '../../infra/constructs/source-layer.ts';
 import { TorghutFunction } from '../../infra/constructs/torghut-function.ts';
 import { ExecutionQueue } from '../../infra/constructs/work-queue.ts';
-import { plantTree, removeTree, smallestTree, synthesizeStage } from './source-tree.ts';
+import { context, plantTree, removeTree, smallestTree, synthesizeStage } from './source-tree.ts';
 
 const planted: string[] = [];
 const plant = (files = smallestTree): string => {
@@ -21,7 +29,7 @@ afterEach(() => {
 });
 
 const stackIn = (root: string, output = 'out'): Stack =>
-  new Stack(new App({ outdir: join(root, output), builtinCloudFormationValidation: false }), 'Stack');
+  new Stack(new App({ context, outdir: join(root, output), builtinCloudFormationValidation: false }), 'Stack');
 const domainHash = (root: string, output?: string): string =>
   new SourceLayer(stackIn(root, output), 'Domain', { sourceRoot: root, name: 'domain' }).codeHash;
 
@@ -37,6 +45,8 @@ const routerIn = (stack: Stack, sourceRoot: string): TorghutFunction =>
     name: 'lean-router',
     timeout: Duration.seconds(25),
     memoryMegabytes: 512,
+    reservedConcurrency: 1,
+    invocationDeadLetter: new Queue(stack, 'DeadLetter'),
     environment: {},
     layers: [],
     logRetention: RetentionDays.ONE_MONTH,
@@ -44,8 +54,15 @@ const routerIn = (stack: Stack, sourceRoot: string): TorghutFunction =>
 
 describe('SourceLayer', () => {
   it('gives the same sources the same code hash, wherever they lie and wherever the assembly goes', () => {
-    const root = plant();
-    const hashes = [domainHash(root, 'out'), domainHash(root, 'a/deeper/place'), domainHash(plant())];
+    // Two subpaths that share code, so that a file is named by the bundler.
+    const tree = {
+      ...smallestTree,
+      'layers/domain/package.json': '{"exports":{".":"./src/index.ts","./contract":"./src/contract.ts"}}',
+      'layers/domain/src/contract.ts': `export const names = ['lean-router'];\n`,
+      'layers/domain/src/index.ts': `export * from './contract.ts';\nexport const answer = 42;\n`,
+    };
+    const root = plant(tree);
+    const hashes = [domainHash(root, 'out'), domainHash(root, 'a/deeper/place'), domainHash(plant(tree))];
     expect(hashes[0]).toMatch(/^[0-9a-f]{64}$/);
     expect(new Set(hashes).size).toBe(1);
   });
@@ -67,8 +84,13 @@ describe('SourceLayer', () => {
       '/nodejs/node_modules/@torghut/domain/package.json',
       '/nodejs/node_modules/@torghut/platform/package.json',
     ]);
-    const manifest = JSON.parse(readFileSync(join(assembly, packages[0]!), 'utf8')) as Record<string, unknown>;
-    expect(manifest).toMatchObject({ type: 'module', exports: './index.mjs' });
+    const manifests = packages.map((path) => JSON.parse(readFileSync(join(assembly, path), 'utf8')) as unknown);
+    expect(manifests).toContainEqual({ name: '@torghut/domain', type: 'module', exports: { '.': './index.mjs' } });
+    expect(manifests).toContainEqual({
+      name: '@torghut/platform',
+      type: 'module',
+      exports: { '.': './index.mjs', './init': './init.mjs' },
+    });
   });
 });
 
@@ -85,6 +107,27 @@ describe('TorghutFunction', () => {
     inlined.runtime.resourceCountIs('AWS::Lambda::LayerVersion', 0);
   });
 
+  it('loads its handler with the first invocation, and before it what every invocation uses', async () => {
+    const root = plant({
+      ...smallestTree,
+      'node_modules/@torghut/platform/init.js': `globalThis.loaded = ['init'];\n`,
+      'functions/lean-router/handler.ts':
+        `globalThis.loaded.push('handler');\n` +
+        `export const handler = (event, context) => [...globalThis.loaded, event, context];\n`,
+    });
+    writeBundle(
+      bundle(functionBundle({ sourceRoot: root, name: 'lean-router', inlineLayers: true })),
+      join(root, 'task'),
+    );
+    const { handler } = (await import(join(root, 'task/index.mjs'))) as {
+      handler: (event: string, context: string) => Promise<unknown>;
+    };
+    expect((globalThis as { loaded?: unknown }).loaded).toEqual(['init']);
+    expect(await handler('event', 'context')).toEqual(['init', 'handler', 'event', 'context']);
+    expect(await handler('event', 'context')).toEqual(['init', 'handler', 'event', 'context']);
+    delete (globalThis as { loaded?: unknown }).loaded;
+  });
+
   it('names the entry that is missing', () => {
     const { 'functions/order-sync/handler.ts': _left, ...rest } = smallestTree;
     const root = plant(rest);
@@ -96,6 +139,39 @@ describe('TorghutFunction', () => {
   it('fails with the place of an error in the source', () => {
     const root = plant({ ...smallestTree, 'functions/order-sync/handler.ts': `import './nowhere.ts';` });
     expect(() => synthesizeStage(root)).toThrow(/order-sync\/handler\.ts:1:7.*nowhere/);
+  });
+
+  it('signs with a key and adds evidence, and may neither read nor replace any', () => {
+    const root = plant();
+    const stack = stackIn(root);
+    const evidence = new EvidenceBucket(stack, 'Evidence', {
+      lockMode: ObjectLockMode.GOVERNANCE,
+      retentionDays: 1,
+      accessLogDays: 1,
+    });
+    routerIn(stack, root).signsWith(new SigningKey(stack, 'Key')).writesTo(evidence);
+    const template = Template.fromStack(stack);
+    template.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: Match.objectLike({
+        Statement: Match.arrayWith([
+          { Effect: 'Allow', Action: 'kms:Sign', Resource: { 'Fn::GetAtt': ['EvidenceSigningKey', 'Arn'] } },
+          {
+            Effect: 'Allow',
+            Action: 's3:PutObject',
+            Resource: { 'Fn::Join': ['', [{ 'Fn::GetAtt': ['EvidenceBucket', 'Arn'] }, '/evidence/*']] },
+          },
+        ]),
+      }),
+    });
+    expect(JSON.stringify(template.findResources('AWS::IAM::Policy'))).not.toMatch(/s3:(?:Get|Delete|List)/);
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: {
+        Variables: Match.objectLike({
+          [evidenceKeys.bucket]: { Ref: 'EvidenceBucket' },
+          [evidenceKeys.signingKey]: { 'Fn::GetAtt': ['EvidenceSigningKey', 'Arn'] },
+        }),
+      },
+    });
   });
 
   it('refuses a queue that would deliver a message again while it is still being worked on', () => {

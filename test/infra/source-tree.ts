@@ -11,7 +11,10 @@ import { TorghutStage } from '../../infra/torghut-stage.ts';
 
 /** Files by path of the smallest tree that can be deployed: two layers, and functions that import them. */
 export const smallestTree: Readonly<Record<string, string>> = {
+  'layers/domain/package.json': '{"exports":{".":"./src/index.ts"}}',
   'layers/domain/src/index.ts': 'export const answer = 42;\n',
+  'layers/platform/package.json': '{"exports":{".":"./src/index.ts","./init":"./src/init.ts"}}',
+  'layers/platform/src/init.ts': 'export const ready = true;\n',
   'layers/platform/src/index.ts': `export { answer as relayed } from '@torghut/domain';\n`,
   ...Object.fromEntries(
     functionNames.map((name) => [
@@ -19,8 +22,11 @@ export const smallestTree: Readonly<Record<string, string>> = {
       `import { relayed } from '@torghut/platform';\nexport const handler = () => ['${name}', relayed];\n`,
     ]),
   ),
+  'migrations/postgres/0001_first.sql': 'SELECT 1;\n',
+  'infra/strategies.yaml': 'strategies: []\n',
   // Where a bundle that inlines the layers finds them.
   'node_modules/@torghut/domain/index.js': 'export const answer = 42;\n',
+  'node_modules/@torghut/platform/init.js': 'export const ready = true;\n',
   'node_modules/@torghut/platform/index.js': `export { answer as relayed } from '@torghut/domain';\n`,
 };
 
@@ -38,14 +44,30 @@ export const removeTree = (root: string): void => {
   rmSync(root, { recursive: true, force: true });
 };
 
-const { context } = JSON.parse(readFileSync(join(import.meta.dirname, '../../cdk.json'), 'utf8')) as {
+export const { context } = JSON.parse(readFileSync(join(import.meta.dirname, '../../cdk.json'), 'utf8')) as {
   context: Record<string, unknown>;
 };
 
+/** Settings that the environment live has no default for. */
+export const liveSettings: Readonly<Record<string, unknown>> = {
+  'live:liveEnabled': 'true',
+  'live:clickhouseUrl': 'https://clickhouse.example.com',
+  'live:jangarSymbolsUrl': 'https://jangar.example.com/symbols',
+  'live:leanRunnerUrl': 'https://lean.example.com',
+  'live:pagerUrl': 'https://pager.example.com/events',
+};
+
+/** Settings of an environment without a network or a database of its own, as the one-machine deployment has them. */
+export const oneMachine: Readonly<Record<string, unknown>> = { 'paper:network': 'none', 'paper:database': 'external' };
+
 export interface SynthesizedStage {
   readonly assembly: string;
+  readonly stage: TorghutStage;
+  /** Absent without a network of ours. */
+  readonly network: Template | undefined;
   readonly state: Template;
   readonly runtime: Template;
+  readonly promotion: Template;
   readonly operator: Template;
 }
 
@@ -63,6 +85,9 @@ export const synthesizeStage = (
     sourceRoot: root,
   });
   const templates = {
+    stage,
+    network: stage.network === undefined ? undefined : Template.fromStack(stage.network),
+    promotion: Template.fromStack(stage.promotion),
     state: Template.fromStack(stage.state),
     runtime: Template.fromStack(stage.runtime),
     operator: Template.fromStack(stage.operator),

@@ -25,6 +25,7 @@ beforeEach(() => {
     'package-lock.json': '{}',
     'infra/config.ts': '',
     'infra/torghut-stage.ts': '',
+    'infra/strategies.yaml': '',
   });
   cacheDirectory = join(root, 'cache');
 });

@@ -5,7 +5,7 @@ import { deployment, functionNames, queues, schedules, secretKeys } from '@torgh
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { type Deployment, readTemplate } from '../../infra/local/template.ts';
-import { plantTree, removeTree, synthesizeStage } from './source-tree.ts';
+import { oneMachine, plantTree, removeTree, synthesizeStage } from './source-tree.ts';
 
 let root: string;
 let assembly: string;
@@ -13,7 +13,7 @@ let found: Deployment;
 
 beforeAll(() => {
   root = plantTree();
-  ({ assembly } = synthesizeStage(root));
+  ({ assembly } = synthesizeStage(root, 'paper', oneMachine));
   found = readTemplate(assembly, 'paper');
 });
 afterAll(() => {
@@ -26,10 +26,8 @@ describe('the deployment read from the template', () => {
     expect(found.functions['lean-router']).toMatchObject({
       timeoutSeconds: deployment.routerTimeoutSeconds,
       reservedConcurrency: 5,
-      asynchronous: { retries: 0, maxEventAgeSeconds: 60, deadLetter: null },
+      asynchronous: { retries: 0, maxEventAgeSeconds: 60, deadLetter: 'invocationDeadLetter' },
     });
-    expect(found.functions['operator-api'].reservedConcurrency).toBeNull();
-    expect(found.functions['autonomy-cycle'].asynchronous.deadLetter).toBe('invocationDeadLetter');
   });
 
   it('resolves what a variable refers to, across stacks: text, a queue or a secret', () => {
@@ -55,6 +53,10 @@ describe('the deployment read from the template', () => {
     expect(found.queues.leanDeadLetter).toMatchObject({ fifo: true, deadLetter: null });
     expect(found.queues.followUp).toMatchObject({ fifo: false, deadLetter: { queue: 'followUpDeadLetter' } });
     expect(found.queues.scheduleDeadLetter.fifo).toBe(false);
+  });
+
+  it('knows which function brings the ledger up to the release', () => {
+    expect(found.migration).toBe('migrate');
   });
 
   it('has every event source and schedule', () => {
@@ -128,6 +130,12 @@ describe('a template that is not understood', () => {
       'state',
       (template) => delete template.Resources['OrderFollowUpQueueDeadLetter'],
       /expected the template to declare the queue followUpDeadLetter, found none/,
+    ],
+    [
+      'no migration',
+      'runtime',
+      (template) => delete template.Resources['LedgerMigration'],
+      /expected the template to declare the custom resource migration, found none/,
     ],
     [
       'a variable that is neither text nor a reference',

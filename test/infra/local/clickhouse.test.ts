@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createClickHouse } from '@torghut/platform';
+import { createClickHouse, fixedCredentials } from '@torghut/platform';
 import { startClickHouse } from '../../../infra/local/engines/clickhouse.ts';
 import { type TestClickHouse, testClickHouse } from '../../support/clickhouse.ts';
 
 let clickhouse: TestClickHouse;
+const anybody = fixedCredentials({ username: 'default', password: '' });
 
 beforeAll(async () => {
   clickhouse = await testClickHouse();
@@ -45,7 +46,7 @@ describe('embedded ClickHouse behind HTTP, with the official client', () => {
 
   it('takes parameters that are too long for a URL, whatever characters they hold', async () => {
     const list = Array.from({ length: 5_000 }, (_, index) => `S${index}|quote ' line \r\n ü --`);
-    const client = createClickHouse({ url: clickhouse.url });
+    const client = createClickHouse({ credentials: anybody, url: clickhouse.url });
     const answer = await client.query({
       sql: 'SELECT length({list: Array(String)}), {list: Array(String)}[5000]',
       parameters: { list },
@@ -191,7 +192,7 @@ describe('the process of the engine', () => {
 
 describe('createClickHouse', () => {
   it('gives rows made of the selected values, 64-bit integers as text', async () => {
-    const store = createClickHouse({ url: clickhouse.url, database: clickhouse.database });
+    const store = createClickHouse({ credentials: anybody, url: clickhouse.url, database: clickhouse.database });
     const answer = await store.query({
       sql: 'SELECT number, toString(number) FROM numbers({count: UInt64}) ORDER BY number',
       parameters: { count: 2 },
@@ -208,7 +209,7 @@ describe('createClickHouse', () => {
   });
 
   it('tells a refused query, an unusable row, a timeout and an absent server apart', async () => {
-    const store = createClickHouse({ url: clickhouse.url, timeoutSeconds: 0.2 });
+    const store = createClickHouse({ credentials: anybody, url: clickhouse.url, timeoutSeconds: 0.2 });
     expect(await store.query({ sql: 'SELECT * FROM missing' })).toMatchObject({
       ok: false,
       failure: 'query_failed',
@@ -231,7 +232,7 @@ describe('createClickHouse', () => {
     ).toMatchObject({ ok: false, failure: 'timeout', detail: 'no complete answer within 200 ms' });
     await store.close();
 
-    const absent = createClickHouse({ url: 'http://127.0.0.1:1' });
+    const absent = createClickHouse({ credentials: anybody, url: 'http://127.0.0.1:1' });
     expect(await absent.query({ sql: 'SELECT 1' })).toMatchObject({
       ok: false,
       failure: 'unreachable',
