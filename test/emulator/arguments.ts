@@ -1,0 +1,48 @@
+import { parseArgs } from 'node:util';
+
+/** Options of the emulator run. */
+export interface Arguments {
+  readonly help: boolean;
+  /** AWS-compatible endpoint to drive; null starts one. */
+  readonly endpoint: string | null;
+  readonly jsonFile: string | null;
+  readonly keep: boolean;
+}
+
+/** A command line that cannot be carried out: one clear line, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export const usage = `usage: npm run emulator [-- options]
+  Deploys the stacks into an AWS emulator on this machine, drives them through the AWS API, and says what holds.
+  --endpoint URL  drive this AWS-compatible endpoint, with the AWS credentials of the environment; it has to reach
+                  services on this machine's loopback address
+  --json FILE     write claims and figures as JSON
+  --keep          leave everything running after the claims, until Ctrl-C, and do not destroy the stacks
+  --help`;
+
+const parse = (words: readonly string[]) => {
+  try {
+    return parseArgs({
+      args: [...words],
+      options: {
+        endpoint: { type: 'string' },
+        json: { type: 'string' },
+        keep: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+      allowPositionals: false,
+    }).values;
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}; --help lists the options`);
+  }
+};
+
+/** @throws UsageError naming the option, what was expected and what was found. */
+export const parseArguments = (words: readonly string[]): Arguments => {
+  const { endpoint, json, keep, help } = parse(words);
+  if (endpoint !== undefined && !/^https?:$/.test(URL.parse(endpoint)?.protocol ?? ''))
+    throw new UsageError(`--endpoint: expected an http or https URL, found "${endpoint}"`);
+  return { help: help ?? false, endpoint: endpoint ?? null, jsonFile: json ?? null, keep: keep ?? false };
+};
