@@ -1,13 +1,22 @@
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { bundleBench } from './bundle.ts';
+import { costBench } from './cost.ts';
 import { cycleBench } from './cycle.ts';
+import { deployBench } from './deploy.ts';
 import { replayBench } from './replay.ts';
 import { renderRows, type BenchRow } from './row.ts';
 
 type Part = (progress: (text: string) => void) => Promise<readonly BenchRow[]>;
 
-const parts: Readonly<Record<string, Part>> = { cycle: cycleBench, replay: replayBench };
+const parts: Readonly<Record<string, Part>> = {
+  cycle: cycleBench,
+  replay: replayBench,
+  bundle: bundleBench,
+  cost: costBench,
+  deploy: deployBench,
+};
 
 const usage = `usage: npm run bench [-- options]
   --only NAME           only this part: ${Object.keys(parts).join(', ')}

@@ -1,0 +1,82 @@
+import { posix } from 'node:path';
+import type { Metafile } from 'esbuild';
+import type { Bundle } from '../../../infra/constructs/bundle.ts';
+
+/** Bytes of code after minification. */
+export interface CodeSize {
+  /** Of sources of this repository. */
+  readonly own: number;
+  /** Of packages. */
+  readonly packages: number;
+  /** Files, package manifests and source maps left out. */
+  readonly files: number;
+}
+
+const zero: CodeSize = { own: 0, packages: 0, files: 0 };
+
+export const addSizes = (a: CodeSize, b: CodeSize): CodeSize => ({
+  own: a.own + b.own,
+  packages: a.packages + b.packages,
+  files: a.files + b.files,
+});
+
+/** What one file of a bundle consists of. What the bundler adds (imports, exports, a banner) counts as our own. */
+export const sizeOf = ({ bytes, inputs }: Pick<Metafile['outputs'][string], 'bytes' | 'inputs'>): CodeSize => {
+  const packages = Object.entries(inputs)
+    .filter(([path]) => path.includes('node_modules/'))
+    .reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0);
+  return { own: bytes - packages, packages, files: 1 };
+};
+
+/** Files of an asset as Node finds them: bundles by path, and the path of each package's subpaths. */
+export interface LoadableCode {
+  readonly outputs: ReadonlyMap<string, Metafile['outputs'][string]>;
+  /** File by what an import names: `@torghut/platform/init`. */
+  readonly packages: ReadonlyMap<string, string>;
+}
+
+const manifestPattern = /^nodejs\/node_modules\/(?<name>@[^/]+\/[^/]+)\/package\.json$/;
+
+/** Everything that bundles lay out, read from what the bundler says about them. */
+export const loadableCode = (bundles: readonly Bundle[]): LoadableCode => {
+  const outputs = new Map<string, Metafile['outputs'][string]>();
+  const packages = new Map<string, string>();
+  for (const { files, metafile } of bundles) {
+    for (const [path, output] of Object.entries(metafile.outputs)) {
+      if (!path.endsWith('.map')) outputs.set(path.replace(/^dist\//, ''), output);
+    }
+    for (const { path, contents } of files) {
+      const name = manifestPattern.exec(path)?.groups?.['name'];
+      if (name === undefined || typeof contents !== 'string') continue;
+      const { exports } = JSON.parse(contents) as { readonly exports: Readonly<Record<string, string>> };
+      for (const [subpath, file] of Object.entries(exports)) {
+        packages.set(posix.join(name, subpath), posix.join(posix.dirname(path), file));
+      }
+    }
+  }
+  return { outputs, packages };
+};
+
+/**
+ * Size of what Node reads to import `entries`: them and everything they import statically, each file once.
+ * @throws Error for an entry that is neither a file of the bundles nor a subpath of their packages
+ */
+export const sizeToLoad = (code: LoadableCode, entries: readonly string[]): CodeSize => {
+  const seen = new Set<string>();
+  const waiting = entries.map((entry) => code.packages.get(entry) ?? entry);
+  for (const entry of waiting) {
+    if (!code.outputs.has(entry)) throw new Error(`expected "${entry}" among the bundles, found no such file`);
+  }
+  let size = zero;
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const output = code.outputs.get(path);
+    if (output === undefined || seen.has(path)) continue;
+    seen.add(path);
+    size = addSizes(size, sizeOf(output));
+    for (const imported of output.imports) {
+      if (imported.kind !== 'import-statement') continue;
+      waiting.push(code.packages.get(imported.path) ?? imported.path.replace(/^dist\//, ''));
+    }
+  }
+  return size;
+};
