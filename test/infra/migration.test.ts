@@ -76,7 +76,7 @@ describe('the migration in a deployment', () => {
   });
 
   it('runs again exactly when its files, the code or the account change', () => {
-    const { ServiceToken: _token, ServiceTimeout: _timeout, ...release } = resources[migrationLogicalId]!.Properties;
+    const { ServiceToken: _token, ServiceTimeout: _timeout, ...release } = resources[migrationLogicalId]!.Properties!;
     expect(release).toEqual({
       Files: readLedgerFiles(root).digest,
       Code: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
