@@ -20,10 +20,11 @@ const listing = (lines: readonly CostLine[]): string =>
  * time at its memory's share of a processor, plus a wait for networks; prices are list prices without free tiers.
  */
 export const costBench = async (progress: (text: string) => void): Promise<readonly BenchRow[]> => {
-  const oldest = Object.values(prices)
-    .map(({ checkedOn }) => checkedOn)
-    .toSorted()[0];
-  progress(`list prices of us-east-1 without free tiers; found published on ${oldest ?? ''} or later`);
+  const found = Object.values(prices).flatMap(({ checkedOn }) => checkedOn ?? []);
+  progress(
+    `list prices of us-east-1 without free tiers; ${found.length} of ${Object.keys(prices).length} found published, ` +
+      `in ${found.toSorted()[0] ?? ''} or later`,
+  );
   const standing = standingOf(await renderTemplates());
   const rows: BenchRow[] = [];
   for (const symbols of sizes) {

@@ -115,7 +115,11 @@ export const failureClaims = (emulation: Emulation, assemblies: FailingAssemblie
   };
 
   return failures.map((failure) => ({
-    title: `${failure.title} rolls the deployment back, says why, and the old version still serves`,
+    title:
+      `${failure.title} fails the deployment and says why, the old version still serves` +
+      (failure.secret === undefined
+        ? ', and everything is rolled back'
+        : ', and the rollback ends once the value is right'),
     prove: async () => {
       const assembly = (await assemblies.get(failure.migration)) ?? '';
       if (failure.secret !== undefined)

@@ -6,9 +6,11 @@ import {
 } from '@aws-sdk/client-sqs';
 import { type ExecutionAdapter, type Instant, minute, second, toText } from '@torghut/domain';
 import { queues, type ScheduledFunction, schedules as scheduleTable } from '@torghut/domain/contract';
+import { join } from 'node:path';
 import * as z from 'zod';
 import { deadLetterLogicalId } from '../../../infra/constructs/logical-id.ts';
 import { buyRow, quietRow } from '../../support/stream.ts';
+import { awsVariables } from '../aws.ts';
 import { type Claim, eventually, require } from '../claim.ts';
 import type { Emulation } from '../emulation.ts';
 import { logEvents } from '../evidence.ts';
@@ -51,6 +53,26 @@ const executionOf = (emulation: Emulation, symbol: string): Promise<Execution> =
       ? { found: await answerOf(emulation, `/trading/decisions?symbol=${symbol}`) }
       : { done: execution };
   });
+
+/**
+ * The command an operator runs after a rollout. The emulator keeps no embedded metrics, and no research lane has run:
+ * what comes of those may be unknown, everything else has to be shown.
+ */
+const verification = async ({ machine, endpoint }: Emulation): Promise<string> => {
+  const { code, output } = await machine.commands.run({
+    program: process.execPath,
+    words: [
+      ...[join(machine.root, 'infra/cli/torghut.mjs'), 'verify-deployment', '--environment', 'paper'],
+      ...['--region', endpoint.region, '--endpoint', endpoint.url],
+      ...['--allow-unknown', 'metrics-cloudwatch,research-writes,lane-runs'],
+    ],
+    environment: { ...awsVariables(endpoint), PATH: process.env['PATH'] ?? '', HOME: machine.directory },
+    directory: machine.root,
+    limitSeconds: 60,
+  });
+  require(code === 0, 'verify-deployment to end with 0', `${code}:\n${output.trim()}`);
+  return output.trim().split('\n').at(-1) ?? '';
+};
 
 const provenance = (execution: Execution): string =>
   `${execution.symbol} ${execution.state}, expected ${execution.execution_expected_adapter}, ` +
@@ -169,6 +191,10 @@ export const tradingClaims = (emulation: Emulation): readonly Claim[] => {
           return status === 200 ? { done: undefined } : { found: text };
         });
       },
+    },
+    {
+      title: 'verify-deployment shows the evidence there is, and says what is missing',
+      prove: () => verification(emulation),
     },
     {
       title: 'a poisoned message reaches the dead-letter queue of its own queue',

@@ -32,7 +32,7 @@ describe('a signal store that fails', () => {
   it.each(failures)(
     '[S2] [S4] holds the cursor when it %s, and reads everything when it is back',
     async (_, fault, blocked) => {
-      const loop = await testLoop({ deadlineScale: fault.kind === 'refuse_then_timeout' ? 0.02 : 1 });
+      const loop = await testLoop({ deadlineScale: fault.kind === 'refuse_then_timeout' ? 0.1 : 1 });
       await loop.insert(rowBefore(midSession));
       await loop.tick(midSession);
       const cursor = await loop.cursor();

@@ -33,7 +33,7 @@ describe('a universe that cannot be had', () => {
   it.each(failures)(
     '[S1] [S2] trades nothing and holds the cursor when Jangar %s, and loses nothing by it',
     async (_, fault, reason) => {
-      const loop = await testLoop({ deadlineScale: fault?.kind === 'refuse_then_timeout' ? 0.02 : 1 });
+      const loop = await testLoop({ deadlineScale: fault?.kind === 'refuse_then_timeout' ? 0.1 : 1 });
       if (fault === null) loop.jangar.setSymbols([]);
       else await loop.jangar.setFault(fault);
       await loop.insert(rowBefore(midSession));
