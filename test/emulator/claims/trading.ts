@@ -66,7 +66,12 @@ const verification = async ({ machine, endpoint }: Emulation): Promise<string> =
       ...['--region', endpoint.region, '--endpoint', endpoint.url],
       ...['--allow-unknown', 'metrics-cloudwatch,research-writes,lane-runs'],
     ],
-    environment: { ...awsVariables(endpoint), PATH: process.env['PATH'] ?? '', HOME: machine.directory },
+    environment: {
+      ...awsVariables(endpoint),
+      ...(endpoint.certificateFile === null ? {} : { NODE_EXTRA_CA_CERTS: endpoint.certificateFile }),
+      PATH: process.env['PATH'] ?? '',
+      HOME: machine.directory,
+    },
     directory: machine.root,
     limitSeconds: 60,
   });
