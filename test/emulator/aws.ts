@@ -1,10 +1,13 @@
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { IAMClient } from '@aws-sdk/client-iam';
+import { KMSClient } from '@aws-sdk/client-kms';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 
 /** An AWS-compatible endpoint, and who asks it. */
@@ -27,11 +30,14 @@ export const awsClients = ({ url, region, credentials }: AwsEndpoint) => {
   return {
     cloudFormation: new CloudFormationClient(options),
     cloudWatch: new CloudWatchClient(options),
+    iam: new IAMClient(options),
+    kms: new KMSClient(options),
     lambda: new LambdaClient(options),
     logs: new CloudWatchLogsClient(options),
     s3: new S3Client(options),
     scheduler: new SchedulerClient(options),
     secrets: new SecretsManagerClient(options),
+    sns: new SNSClient(options),
     // Its answers name queues by another host name of the emulator, which may not resolve on this machine.
     sqs: new SQSClient({ ...options, useQueueUrlAsEndpoint: false }),
   };

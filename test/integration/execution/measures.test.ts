@@ -47,7 +47,7 @@ describe('an order that is filled', () => {
 });
 
 describe('counters of what the ledger writes', () => {
-  it('[S5] count each change of a breaker that was committed', async () => {
+  it('count each change of a breaker that was committed', async () => {
     world = await startExecution();
     await world.faults({ lean: { kind: 'down' } });
     for (const symbol of ['AAPL', 'NVDA', 'MSFT']) await world.order({ symbol });
@@ -63,7 +63,7 @@ describe('counters of what the ledger writes', () => {
     expect(emitted).toEqual(stored);
   });
 
-  it('[S5] count a break once, however often it is met', async () => {
+  it('count a break once, however often it is met', async () => {
     world = await startExecution();
     await world.order({ limitPrice: '100.00' });
     await world.database.app.query(`UPDATE executions SET alpaca_order_id = 'gone', client_order_id = 'gone'`);
