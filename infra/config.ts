@@ -12,7 +12,13 @@ export const environmentNames = ['paper', 'live'] as const;
 export type EnvironmentName = (typeof environmentNames)[number];
 
 const flag = z.union([z.boolean(), z.stringbool({ truthy: ['true'], falsy: ['false'] })]);
-const httpUrl = z.url({ protocol: /^https?$/ });
+/** The address goes into the template and the environment of functions, where a password would show. */
+const hasCredentials = (address: string): boolean => {
+  const url = URL.parse(address);
+  return url !== null && `${url.username}${url.password}` !== '';
+};
+const withoutCredentials = 'without a user or password in it: those belong into its secret';
+const httpUrl = z.url({ protocol: /^https?$/ }).refine((address) => !hasCredentials(address), withoutCredentials);
 /** A list is an array in `cdk.json` and comma-separated text everywhere else. */
 const listOf = (element: RegExp) =>
   z
@@ -21,6 +27,7 @@ const listOf = (element: RegExp) =>
 const wholeNumber = (minimum: number, maximum: number) => z.coerce.number().pipe(z.int().min(minimum).max(maximum));
 const capacityUnits = z.coerce.number().pipe(z.number().multipleOf(0.5).min(0.5).max(256));
 const secretArn = z.string().regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+-[A-Za-z0-9]{6}$/);
+const keyArn = z.string().regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/);
 
 const settingsSchema = z.strictObject({
   accountLabel: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
@@ -44,7 +51,7 @@ const settingsSchema = z.strictObject({
   inlineLayers: flag,
   deletionProtection: flag,
   network: z.enum(['new', 'existing', 'none']),
-  natGateways: wholeNumber(1, 3),
+  natGateways: wholeNumber(1, 2),
   vpcId: z
     .string()
     .regex(/^vpc-[0-9a-f]{8,17}$/)
@@ -64,6 +71,7 @@ const settingsSchema = z.strictObject({
   alpacaSecretArn: secretArn.optional(),
   leanSecretArn: secretArn.optional(),
   jangarSecretArn: secretArn.optional(),
+  secretKeyArn: keyArn.optional(),
   evidenceRetentionDays: wholeNumber(1, 36_500),
   compositeAlarms: flag,
   pagerUrl: z.url({ protocol: /^https$/ }).optional(),
@@ -91,7 +99,7 @@ const expectations: Readonly<Record<SettingName, string>> = {
   inlineLayers: 'true or false',
   deletionProtection: 'true or false',
   network: '"new", "existing" or "none"',
-  natGateways: 'a whole number from 1 to 3',
+  natGateways: 'a whole number from 1 to 2, one for each zone at most',
   vpcId: 'the id of a VPC, such as "vpc-0123456789abcdef0"',
   vpcCidr: 'an IPv4 range such as "10.0.0.0/16"',
   availabilityZones: 'comma-separated zones such as "us-east-1a,us-east-1b"',
@@ -108,6 +116,7 @@ const expectations: Readonly<Record<SettingName, string>> = {
   alpacaSecretArn: secretExpectation,
   leanSecretArn: secretExpectation,
   jangarSecretArn: secretExpectation,
+  secretKeyArn: 'the ARN of a customer-managed KMS key, not of an alias',
   evidenceRetentionDays: 'a whole number of days from 1 to 36500',
   compositeAlarms: 'true or false',
   pagerUrl: 'an https URL',
@@ -191,8 +200,15 @@ const settingOf = (environment: EnvironmentName, variable: string): string =>
     .toLowerCase()
     .replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 
+/** An address as a message may show it: up to the host may stand a password. */
+const shown = (setting: string, found: unknown): string => {
+  if (found === undefined) return 'nothing';
+  const hides = setting.endsWith('Url') && typeof found === 'string';
+  return JSON.stringify(hides ? found.replace(/^[^]*@/, '…@') : found);
+};
+
 const describe = (environment: EnvironmentName, setting: string, expected: string, found: unknown): string =>
-  `${environment}:${setting}: expected ${expected}, found ${found === undefined ? 'nothing' : JSON.stringify(found)}; ` +
+  `${environment}:${setting}: expected ${expected}, found ${shown(setting, found)}; ` +
   `set it with -c ${environment}:${setting}=… or ${variableOf(environment, setting)}`;
 
 const describeIssue = (environment: EnvironmentName, raw: RawSettings, issue: z.core.$ZodIssue): readonly string[] => {
@@ -203,7 +219,8 @@ const describeIssue = (environment: EnvironmentName, raw: RawSettings, issue: z.
     );
   }
   const setting = String(issue.path[0]) as SettingName;
-  return [describe(environment, setting, expectations[setting], raw[setting])];
+  const expected = expectations[setting] + (issue.code === 'custom' ? ` ${issue.message}` : '');
+  return [describe(environment, setting, expected, raw[setting])];
 };
 
 interface Contradiction {
@@ -211,6 +228,16 @@ interface Contradiction {
   /** What would agree with the other settings, and why; null when the setting agrees. */
   readonly expected: (settings: ParsedSettings, environment: EnvironmentName) => string | null;
 }
+
+/** Secrets that are there already. */
+const importedSecrets = [
+  'databaseSecretArn',
+  'databaseOwnerSecretArn',
+  'clickhouseSecretArn',
+  'alpacaSecretArn',
+  'leanSecretArn',
+  'jangarSecretArn',
+] as const satisfies readonly SettingName[];
 
 const isLive = (settings: ParsedSettings): boolean => settings.tradingMode === 'live';
 
@@ -242,6 +269,16 @@ const ofExternalDatabase = (setting: SettingName): Contradiction => ({
     settings[setting] === undefined || settings.database === 'external'
       ? null
       : `nothing, because database is "${settings.database}", which makes its own secret`,
+});
+
+/** Nothing trades, and nothing is live, with alarms that reach nobody. */
+const receiverOf = (setting: 'pagerUrl' | 'ticketEmail', who: string): Contradiction => ({
+  setting,
+  expected: (settings, environment) =>
+    settings[setting] === undefined && (settings.tradingEnabled || environment === 'live')
+      ? `${expectations[setting]} ${who}, because ` +
+        (settings.tradingEnabled ? 'tradingEnabled is true' : 'the environment is "live"')
+      : null,
 });
 
 /** Settings that are valid one by one and contradict each other. */
@@ -285,6 +322,15 @@ const contradictions: readonly Contradiction[] = [
       vpcCidr !== undefined && network === 'none' ? 'nothing, because network is "none"' : null,
   },
   {
+    setting: 'vpcCidr',
+    expected: ({ vpcCidr, network }) => {
+      const prefix = Number(vpcCidr?.split('/')[1] ?? 16);
+      return network === 'new' && (prefix < 16 || prefix > 18)
+        ? 'a range from /16 to /18, because three kinds of subnets in two zones and one in reserve take more than a /19'
+        : null;
+    },
+  },
+  {
     setting: 'privateSubnetIds',
     expected: ({ availabilityZones, privateSubnetIds }) =>
       availabilityZones !== undefined &&
@@ -317,6 +363,13 @@ const contradictions: readonly Contradiction[] = [
   ofExternalDatabase('databaseSecretArn'),
   ofExternalDatabase('databaseOwnerSecretArn'),
   {
+    setting: 'secretKeyArn',
+    expected: (settings) =>
+      settings.secretKeyArn !== undefined && importedSecrets.every((name) => settings[name] === undefined)
+        ? `nothing, because none of ${importedSecrets.join(', ')} is given, which it would decrypt`
+        : null,
+  },
+  {
     setting: 'deletionProtection',
     expected: ({ deletionProtection }, environment) =>
       environment === 'live' && !deletionProtection ? 'true, because the environment is "live"' : null,
@@ -326,14 +379,8 @@ const contradictions: readonly Contradiction[] = [
     expected: ({ databaseBackupDays }, environment) =>
       environment === 'live' && databaseBackupDays < 7 ? 'at least 7, because the environment is "live"' : null,
   },
-  {
-    setting: 'pagerUrl',
-    expected: ({ pagerUrl, tradingEnabled }, environment) =>
-      pagerUrl === undefined && (tradingEnabled || environment === 'live')
-        ? `${expectations.pagerUrl} that wakes someone, because ` +
-          (tradingEnabled ? 'tradingEnabled is true' : 'the environment is "live"')
-        : null,
-  },
+  receiverOf('pagerUrl', 'that wakes someone'),
+  receiverOf('ticketEmail', 'that someone reads on the next working day'),
 ];
 
 const contradictionsIn = (environment: EnvironmentName, settings: ParsedSettings): readonly string[] =>

@@ -25,7 +25,7 @@ export const wire = async (environment: Environment, overrides: Overrides = {}):
       limits: settings.limits,
       cursorSource: `ta:${settings.TRADING_SIGNAL_WINDOW_SIZE}`,
     }),
-    signals: clickHouseSignalStore(await connections.clickhouse(), {
+    signals: clickHouseSignalStore(connections.clickhouse(), {
       signals: settings.TRADING_SIGNAL_TABLE,
       bars: settings.TRADING_PRICE_TABLE,
     }),

@@ -15,7 +15,7 @@ import type { FreshnessPorts } from './run.ts';
 /**
  * The ports of the freshness check from its environment. The database is opened without the boot check, which is one of
  * the things this function measures.
- * @throws SettingsError naming every setting at fault; SecretUnavailable when a secret cannot be read.
+ * @throws SettingsError naming every setting at fault; SecretUnavailable when that of the database cannot be read.
  */
 export const wire = async (
   environment: Environment,
@@ -25,7 +25,7 @@ export const wire = async (
   const { settings, clock, telemetry } = connections;
   const pool = await connections.database();
   const account = settings.TRADING_ACCOUNT_LABEL;
-  const clickhouse = await connections.clickhouse();
+  const clickhouse = connections.clickhouse();
   const tables = { signals: settings.TRADING_SIGNAL_TABLE, bars: settings.TRADING_PRICE_TABLE };
   return {
     checkBoot: (now) => checkBoot(pool, { now }),

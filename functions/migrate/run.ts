@@ -18,10 +18,11 @@ export interface MigratePorts {
 }
 
 const logins: Readonly<Record<RuntimeLogin, string>> = {
-  iam: 'the runtime role signs in with IAM tokens',
   'not ours': 'the runtime signs in as a role of its own',
   accepted: 'the runtime role signs in with its password',
+  'passwords allowed': 'the runtime role was taken out of rds_iam and signs in with its password',
   'password set': 'the password of the runtime role was set',
+  'passwords allowed, one set': 'the runtime role was taken out of rds_iam, and its password was set',
 };
 
 /** A rollback meets the same database: what kept the new release from it may stop the way back too. */
@@ -38,6 +39,8 @@ export const run = async (ports: MigratePorts, signal: AbortSignal): Promise<str
   const stop = (): void => void owner.close();
   signal.addEventListener('abort', stop);
   try {
+    // Given up while the connection was being made, which no listener saw.
+    signal.throwIfAborted();
     const prepared = await prepareLedger(owner.connection, release, {
       accountLabel: settings.TRADING_ACCOUNT_LABEL,
       killSwitch: settings.TRADING_KILL_SWITCH_DEFAULT,

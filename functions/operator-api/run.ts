@@ -16,15 +16,12 @@ const json = (body: unknown, status = 200): HttpAnswer => ({ status, body });
 
 /** The routes of the operator API over its ports. */
 export const run = (ports: OperatorApiPorts): readonly Route[] => {
-  const { clock, telemetry, reads, configuration } = ports;
+  const { clock, reads, configuration } = ports;
   const ready = readiness(ports);
 
   const checkEvidence = async (limit: number): Promise<EvidenceContinuity> => {
     const now = clock.now();
-    const evidence = evidenceContinuity(await reads.evidence(now, limit), now);
-    telemetry.count('evidence_continuity_checks_total', 1);
-    if (!evidence.ok) telemetry.count('evidence_continuity_failures_total', 1);
-    return evidence;
+    return evidenceContinuity(await reads.evidence(now, limit), now);
   };
   const currentEvidence = remembered(clock, evidenceCacheMs, () => checkEvidence(configuration.evidenceRunLimit));
 

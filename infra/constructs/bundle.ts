@@ -7,7 +7,7 @@ import { buildSync, type Metafile } from 'esbuild';
 export interface BundleOptions {
   /** Directory that paths in source maps are relative to; also where `node_modules` is found. */
   readonly sourceRoot: string;
-  /** Modules to bundle by the name of their bundle, which becomes `<name>.mjs`: absolute paths, or names of packages. */
+  /** Modules to bundle, absolute paths, by the name of their bundle, which becomes `<name>.mjs`. */
   readonly entries: Readonly<Record<string, string>>;
   /** What the entries belong to, for the error message when one is missing: `function lean-router`. */
   readonly owner: string;
@@ -58,6 +58,8 @@ export const bundle = (options: BundleOptions): Bundle => {
     bundle: true,
     splitting: true,
     platform: 'node',
+    // The AWS SDK has both; only of modules can the bundler leave out what nobody uses.
+    mainFields: ['module', 'main'],
     target: 'node24',
     format: 'esm',
     sourcemap: 'linked',
@@ -87,7 +89,7 @@ export const writeBundle = ({ files }: Bundle, directory: string): void => {
  */
 export const bundledAsset = (options: BundleOptions): BundledAsset => {
   for (const entry of Object.values(options.entries)) {
-    if (entry.startsWith('/') && !existsSync(entry)) {
+    if (!existsSync(entry)) {
       throw new Error(
         `${options.owner}: expected its entry at ${entry}, found no file; create it or take the name out of the contract`,
       );

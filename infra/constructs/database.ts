@@ -85,6 +85,8 @@ const parameters = {
 export class ManagedDatabase extends Construct {
   readonly kind = 'managed';
   readonly ownerSecret: ISecret;
+  /** What the service calls this database for its life and no other one ever. */
+  readonly resourceId: string;
   readonly address: { readonly host: string; readonly port: string; readonly name: string; readonly user: string };
   private readonly proxy: DatabaseProxy;
 
@@ -140,6 +142,9 @@ export class ManagedDatabase extends Construct {
     target.node.addDependency(log);
     if (target.secret === undefined) throw new Error('expected the database to attach its owner secret, found none');
     this.ownerSecret = target.secret;
+    const resourceId = target instanceof DatabaseCluster ? target.clusterResourceIdentifier : target.instanceResourceId;
+    if (resourceId === undefined) throw new Error('expected the database to have a resource id, found none');
+    this.resourceId = resourceId;
 
     const role = new Role(this, 'ProxyRole', { assumedBy: new ServicePrincipal('rds.amazonaws.com') });
     target.grantConnect(role, runtimeRole);

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import { metricsNamespaceKey, metricsNamespaceOf } from '@torghut/domain/contract';
 
 import type { Settings } from '../config.ts';
@@ -20,3 +22,9 @@ export const functionEnvironment = (settings: Settings, codeHash: string): Reado
   APCA_API_BASE_URL: settings.alpacaUrl,
   ...settings.overrides,
 });
+
+/** SHA-256 over names and values, whatever their order. */
+export const environmentDigest = (environment: Readonly<Record<string, string>>): string => {
+  const entries = Object.entries(environment).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(entries)).digest('hex');
+};

@@ -37,7 +37,7 @@ export const readLedgerFiles = (sourceRoot: string): LedgerFiles => {
 export interface LedgerMigrationProps {
   /** The function that migrates. */
   readonly runner: TorghutFunction;
-  /** What it brings in; it runs exactly when one of these changed. */
+  /** What it brings in, where to, and under which settings; it runs exactly when one of these changed. */
   readonly release: Readonly<Record<string, string>>;
 }
 

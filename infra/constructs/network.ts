@@ -1,4 +1,4 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
+import { CfnResource, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
   FlowLogDestination,
   GatewayVpcEndpointAwsService,
@@ -29,20 +29,36 @@ export interface Network {
 
 export interface NewVpcProps {
   readonly cidr?: string;
+  /** One or two. */
   readonly natGateways: number;
   readonly logRetention: RetentionDays;
 }
 
+/**
+ * What closes the default security group is a function of the library (CloudFormation cannot remove rules it did not
+ * make). Without a log group of ours its log would never end.
+ */
+const endLogOfProvider = (vpc: Vpc, logs: LogGroup): void => {
+  const provider = Stack.of(vpc).node.findChild('Custom::VpcRestrictDefaultSGCustomResourceProvider');
+  const handler = provider.node.findChild('Handler');
+  if (!CfnResource.isCfnResource(handler)) throw new Error(`${handler.node.path}: expected the resource of a function`);
+  handler.addPropertyOverride('LoggingConfig', { LogGroup: logs.logGroupName });
+};
+
 /** A VPC with its traffic logged: functions leave it through NAT, the database cannot leave it at all. */
 export const newVpc = (scope: Construct, id: string, props: NewVpcProps): IVpc => {
-  const logs = new LogGroup(scope, `${id}FlowLogs`, {
-    retention: props.logRetention,
-    removalPolicy: RemovalPolicy.DESTROY,
-  });
+  const log = (name: string): LogGroup =>
+    new LogGroup(scope, `${id}${name}Logs`, {
+      retention: props.logRetention,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
   const subnet = (name: string, subnetType: SubnetType) => ({ name, subnetType, cidrMask: 22 });
   const vpc = new Vpc(scope, id, {
     ...(props.cidr === undefined ? {} : { ipAddresses: IpAddresses.cidr(props.cidr) }),
-    maxAzs: Math.max(2, props.natGateways),
+    // Two zones whatever else is set, and room for a third: with another number of zones the subnets would get other
+    // ranges, and one that functions or a database live in cannot be replaced.
+    maxAzs: 2,
+    reservedAzs: 1,
     natGateways: props.natGateways,
     subnetConfiguration: [
       // For the NAT gateways; nothing of ours has a public address.
@@ -51,9 +67,10 @@ export const newVpc = (scope: Construct, id: string, props: NewVpcProps): IVpc =
       subnet('Database', SubnetType.PRIVATE_ISOLATED),
     ],
     gatewayEndpoints: { S3: { service: GatewayVpcEndpointAwsService.S3 } },
-    flowLogs: { All: { destination: FlowLogDestination.toCloudWatchLogs(logs) } },
+    flowLogs: { All: { destination: FlowLogDestination.toCloudWatchLogs(log('Flow')) } },
     restrictDefaultSecurityGroup: true,
   });
+  endLogOfProvider(vpc, log('DefaultSecurityGroup'));
   fixLogicalIds(vpc, stateLogicalIds.network);
   // The library's class and interface disagree about optional properties.
   return vpc as IVpc;

@@ -17,6 +17,8 @@ export interface PagingProps {
   readonly ticketEmail?: string;
 }
 
+const alarms = (): ServicePrincipal => new ServicePrincipal('cloudwatch.amazonaws.com');
+
 /**
  * Where alarms go: `pages` wake someone, `tickets` wait for the next working day. Encrypted, TLS only, and CloudWatch
  * alarms of this account are all that may publish.
@@ -36,7 +38,17 @@ export class Paging extends Construct {
       // Protects messages on their way and nothing that is stored.
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    this.key.addToResourcePolicy(this.alarmsMay(['kms:Decrypt', 'kms:GenerateDataKey'], '*'));
+    // Without a condition on the account, as AWS documents it for alarms on encrypted topics: whether the call of the key
+    // carries the source account is not documented, and where it does not, no page would ever arrive. Who may publish is
+    // the topics' business.
+    this.key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'AlarmsMayEncrypt',
+        principals: [alarms()],
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        resources: ['*'],
+      }),
+    );
     this.pages = this.topic('pages', 'torghut pages');
     this.tickets = this.topic('tickets', 'torghut tickets');
     const undelivered = { deadLetterQueue: props.deadLetter };
@@ -49,17 +61,15 @@ export class Paging extends Construct {
     const logicalId = topicLogicalIds[name];
     const topic = new Topic(this, logicalId, { displayName, masterKey: this.key, enforceSSL: true });
     (topic.node.defaultChild as CfnTopic).overrideLogicalId(logicalId);
-    topic.addToResourcePolicy(this.alarmsMay(['sns:Publish'], topic.topicArn));
+    topic.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'AlarmsOfThisAccount',
+        principals: [alarms()],
+        actions: ['sns:Publish'],
+        resources: [topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    );
     return topic;
-  }
-
-  private alarmsMay(actions: readonly string[], resource: string): PolicyStatement {
-    return new PolicyStatement({
-      sid: 'AlarmsOfThisAccount',
-      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
-      actions: [...actions],
-      resources: [resource],
-      conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
-    });
   }
 }

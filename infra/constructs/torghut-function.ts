@@ -73,6 +73,9 @@ const networkInterfaceActions = [
   'ec2:UnassignPrivateIpAddresses',
 ];
 
+/** The list of authorities that the Lambda runtime carries; those that sign certificates of databases are in it. */
+const runtimeAuthorities = '/var/runtime/ca-cert.pem';
+
 /**
  * What the Lambda service needs to give a function its address in a network. It takes the permission from the function's
  * role; the code of the function, whose requests carry the name of the function, is denied it.
@@ -160,7 +163,8 @@ export class TorghutFunction extends Construct {
 
   /** May use the ledger as the runtime role: by its own identity where the database is ours, else by the secret. */
   connectsTo(database: Database): this {
-    if (database.kind === 'external') return this.reads(database.secret, secretKeys.database);
+    if (database.kind === 'external') return this.trustsDatabases().reads(database.secret, secretKeys.database);
+    // The certificate of the proxy is signed by an authority that Node knows.
     database.grantConnect(this.lambda);
     for (const [part, value] of Object.entries(database.address))
       this.lambda.addEnvironment(databaseKeys[part as keyof typeof databaseKeys], value);
@@ -169,11 +173,13 @@ export class TorghutFunction extends Construct {
 
   /** May change the ledger's schema, as its owner. Where the database is not ours it also gives the runtime role its password. */
   migrates(database: Database): this {
-    this.reads(database.ownerSecret, secretKeys.databaseOwner);
-    if (database.kind === 'external') return this.reads(database.secret, secretKeys.database);
-    // The authorities that sign certificates of databases are in the runtime's list, and not in Node's own. The proxy's
-    // certificate is signed by one that Node knows.
-    this.lambda.addEnvironment('NODE_EXTRA_CA_CERTS', '/var/runtime/ca-cert.pem');
+    this.trustsDatabases().reads(database.ownerSecret, secretKeys.databaseOwner);
+    return database.kind === 'external' ? this.reads(database.secret, secretKeys.database) : this;
+  }
+
+  /** Goes to a database itself, whose certificate may be signed by an authority of RDS: Node's own list has none of those. */
+  private trustsDatabases(): this {
+    this.lambda.addEnvironment('NODE_EXTRA_CA_CERTS', runtimeAuthorities);
     return this;
   }
 

@@ -100,4 +100,7 @@ export const migrationProperties = z.strictObject({
   Code: z.string(),
   Account: z.string(),
   TradingMode: z.string(),
+  Environment: z.string(),
+  Database: z.unknown(),
+  DatabaseOwner: z.unknown(),
 });

@@ -77,3 +77,9 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     sendsTo: [],
   },
 };
+
+/** Taken from the concurrency of the account by one environment; Lambda refuses to leave less than 100 unreserved. */
+export const reservedConcurrencyOfEnvironment = Object.values(functionTable).reduce(
+  (sum, { reservedConcurrency }) => sum + reservedConcurrency,
+  0,
+);

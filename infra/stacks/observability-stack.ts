@@ -44,12 +44,18 @@ const watchedOf = ({ settings, state, runtime, operator }: ObservabilityStackPro
       ...names.map((name) => ({
         name: kebabCase(deadLetterLogicalId(queues[name].logicalId)),
         queueName: state.queues[name].deadLetterQueue.queueName,
-        execution: queues[name].fifo,
+        holds: queues[name].fifo ? ('orders' as const) : ('other' as const),
       })),
-      ...(['scheduleDeadLetter', 'invocationDeadLetter', 'notificationDeadLetter'] as const).map((name) => ({
+      ...(
+        [
+          ['scheduleDeadLetter', 'other'],
+          ['invocationDeadLetter', 'other'],
+          ['notificationDeadLetter', 'notifications'],
+        ] as const
+      ).map(([name, holds]) => ({
         name: kebabCase(undeliveredQueues[name]),
         queueName: state[name].queueName,
-        execution: false,
+        holds,
       })),
     ],
     watcherFunctionName: runtime.functions['freshness-check'].lambda.functionName,

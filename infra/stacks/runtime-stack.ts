@@ -5,7 +5,8 @@ import { CfnScheduleGroup, ScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import type { Construct } from 'constructs';
 
 import type { Settings } from '../config.ts';
-import { functionEnvironment } from '../constructs/function-environment.ts';
+import type { Database } from '../constructs/database.ts';
+import { environmentDigest, functionEnvironment } from '../constructs/function-environment.ts';
 import {
   functionLogicalId,
   migrationLogicalId,
@@ -32,6 +33,12 @@ const isScheduled = (name: FunctionName): name is keyof typeof schedules => name
 const migrates = (name: FunctionName): boolean => functionTable[name].reads.includes('databaseOwner');
 
 const isVendorSecret = (name: SecretName): name is VendorSecretName => name !== 'database' && name !== 'databaseOwner';
+
+/** Which database it is: another one is as empty as the first was. */
+const databaseOf = (database: Database): Readonly<Record<'Database' | 'DatabaseOwner', string>> => ({
+  Database: database.kind === 'external' ? database.secret.secretArn : database.resourceId,
+  DatabaseOwner: database.ownerSecret.secretArn,
+});
 
 const placementIn = (network: Network, name: FunctionName): FunctionPlacement => ({
   vpc: network.vpc,
@@ -93,6 +100,9 @@ export class RuntimeStack extends Stack {
         Code: domain.codeHash,
         Account: settings.accountLabel,
         TradingMode: settings.tradingMode,
+        // An unknown override is refused by the functions only; the one that migrates says so while there is a way back.
+        Environment: environmentDigest(environment),
+        ...databaseOf(state.database),
       },
     });
     migration.precedes(functionNames.filter((name) => !migrates(name)).map((name) => this.functions[name]));

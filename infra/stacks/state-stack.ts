@@ -1,7 +1,8 @@
 import { deployment, type QueueName, queues, secretKeys } from '@torghut/domain/contract';
 import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { Grant } from 'aws-cdk-lib/aws-iam';
 import { ObjectLockMode } from 'aws-cdk-lib/aws-s3';
-import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 
 import type { Settings } from '../config.ts';
@@ -43,10 +44,10 @@ export class StateStack extends Stack {
     const { pagerUrl, ticketEmail } = settings;
     this.queues = { lean: this.queue('lean'), alpaca: this.queue('alpaca'), followUp: this.queue('followUp') };
     this.secrets = {
-      clickhouse: this.secret('clickhouse', settings.clickhouseSecretArn),
-      alpaca: this.secret('alpaca', settings.alpacaSecretArn),
-      lean: this.secret('lean', settings.leanSecretArn),
-      jangar: this.secret('jangar', settings.jangarSecretArn),
+      clickhouse: this.secret('clickhouse', settings),
+      alpaca: this.secret('alpaca', settings),
+      lean: this.secret('lean', settings),
+      jangar: this.secret('jangar', settings),
     };
     this.database = this.ledger(props);
     this.evidence = new EvidenceBucket(this, 'Evidence', {
@@ -80,8 +81,8 @@ export class StateStack extends Stack {
     if (settings.database === 'external') {
       return {
         kind: 'external',
-        secret: this.secret('database', settings.databaseSecretArn),
-        ownerSecret: this.secret('databaseOwner', settings.databaseOwnerSecretArn),
+        secret: this.secret('database', settings),
+        ownerSecret: this.secret('databaseOwner', settings),
       };
     }
     if (network === undefined) throw new Error('expected a network for the database, found none');
@@ -107,9 +108,15 @@ export class StateStack extends Stack {
   }
 
   /** One that is there already, or a new one with a random value that nothing accepts; an operator puts the real one in. */
-  private secret(name: SecretName, existing: string | undefined): ReadableSecret {
+  private secret(
+    name: SecretName,
+    { secretKeyArn, [`${name}SecretArn` as const]: existing }: Settings,
+  ): ReadableSecret {
     const logicalId = secretLogicalId(name);
-    if (existing !== undefined) return Secret.fromSecretCompleteArn(this, logicalId, existing);
+    if (existing !== undefined) {
+      const secret = Secret.fromSecretCompleteArn(this, logicalId, existing);
+      return secretKeyArn === undefined ? secret : this.underKey(secret, secretKeyArn);
+    }
     const secret = new Secret(this, logicalId, {
       description: `torghut ${name} credentials (${secretKeys[name]})`,
       removalPolicy: RemovalPolicy.RETAIN,
@@ -117,6 +124,22 @@ export class StateStack extends Stack {
     acknowledge(secret, 'vendorCredentials');
     fixLogicalIds(secret, logicalId);
     return secret;
+  }
+
+  /** The library would put the right to decrypt into the policy of the key, which is not ours to change. */
+  private underKey(secret: ISecret, keyArn: string): ReadableSecret {
+    return {
+      secretArn: secret.secretArn,
+      grantRead: (grantee) =>
+        secret.grantRead(grantee).combine(
+          Grant.addToPrincipal({
+            grantee,
+            actions: ['kms:Decrypt'],
+            resourceArns: [keyArn],
+            conditions: { StringEquals: { 'kms:ViaService': `secretsmanager.${this.region}.amazonaws.com` } },
+          }),
+        ),
+    };
   }
 
   private undelivered(name: keyof typeof undeliveredQueues): DeadLetterQueue {

@@ -1,4 +1,4 @@
--- compatible-from: 0011
+-- compatible-from: 0012
 SET LOCAL ROLE torghut_owner;
 
 -- The schema version of the oldest code that still works after a migration. A deployment that is rolled back meets a

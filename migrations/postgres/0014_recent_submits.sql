@@ -1,4 +1,4 @@
--- compatible-from: 0011
+-- compatible-from: 0012
 SET LOCAL ROLE torghut_owner;
 
 -- Orders of the last minutes are counted before every order and by every minute's measures; without an index each count

@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path';
 import type { FunctionName } from '@torghut/domain';
 import { type DeployedCode, layOut } from './cold-start/bundles.ts';
 import { importTime } from './cold-start/import-time.ts';
@@ -7,7 +6,9 @@ import { benchRow, median, type BenchRow } from './row.ts';
 
 const rounds = 21;
 const longestOwnCodeKilobytes = 300;
-const initEntry = '@torghut/platform/init';
+/** Times the floor. */
+const longestInit = 1.5;
+const floors = { init_time: 'bare-handler', own_init: 'bare-packages' } as const;
 
 const kilobytes = (bytes: number): number => bytes / 1_000;
 const total = ({ own, packages }: CodeSize): number => own + packages;
@@ -19,101 +20,69 @@ const wholeSize = (bundles: Parameters<typeof loadableCode>[0]): CodeSize =>
 interface FunctionSizes {
   /** All that the function could load: its own asset and both layers. */
   readonly whole: CodeSize;
-  /** Read while Lambda initialises. */
+  /** Read while Lambda initialises; what is asked for later left out. */
   readonly init: CodeSize;
-  /** Read until the handler is loaded, on top of that nothing but what it asks for later. */
-  readonly handler: CodeSize;
 }
 
 const sizesOf = (code: DeployedCode, name: FunctionName): FunctionSizes => {
   const bundle = code.functions.get(name);
   if (bundle === undefined) throw new Error(`expected a bundle of ${name}, found none`);
   const bundles = [...code.layers, bundle];
-  const loadable = loadableCode(bundles);
-  return {
-    whole: wholeSize(bundles),
-    init: sizeToLoad(loadable, [initEntry]),
-    handler: sizeToLoad(loadable, [initEntry, 'handler.mjs']),
-  };
+  return { whole: wholeSize(bundles), init: sizeToLoad(loadableCode(bundles), ['index.mjs']) };
 };
 
 /** Medians of import times by subject; subjects take turns, so that all see the same machine. */
 const mediansOf = async <Subject extends string>(
-  subjects: Readonly<Record<Subject, readonly string[]>>,
-): Promise<Readonly<Record<Subject, number>>> => {
-  const entries = Object.entries<readonly string[]>(subjects);
-  const times = new Map<string, number[]>(entries.map(([name]) => [name, []]));
+  subjects: readonly Subject[],
+  moduleOf: (subject: Subject) => string,
+): Promise<ReadonlyMap<Subject, number>> => {
+  const times = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const [name, modules] of entries) times.get(name)?.push(await importTime(modules));
+    for (const [subject, measured] of times) measured.push(await importTime(moduleOf(subject)));
   }
-  return Object.fromEntries([...times].map(([name, measured]) => [name, median(measured)])) as Record<Subject, number>;
+  return new Map([...times].map(([subject, measured]) => [subject, median(measured)]));
+};
+
+const measuredOf = <Subject>(figures: ReadonlyMap<Subject, number>, subject: Subject): number => {
+  const figure = figures.get(subject);
+  if (figure === undefined) throw new Error(`expected a measurement of ${String(subject)}, found none`);
+  return figure;
 };
 
 /**
- * What every function brings along, and how long Lambda waits for it: bytes of code of our own, and the time of its
- * initialisation beside a bare handler with the same middleware, logger and metrics. The load of the first invocation,
- * which comes after the initialisation, stands beside the bare packages it consists of.
+ * What every function brings along, and how long Lambda waits for it: bytes of code of our own, and the time to import
+ * its handler. That time stands beside two floors: a bare handler with the same middleware, logger and metrics
+ * (`init_time`), and the packages that the function loads with nothing of ours around them (`own_init`).
  */
 export const bundleBench = async (progress: (text: string) => void): Promise<readonly BenchRow[]> => {
   await using code = await layOut();
   const names = [...code.functions.keys()];
-  const bare = code.peers.get('bare-handler');
-  if (bare === undefined) throw new Error('expected the bare handler among the peers, found none');
-  const bareSize = wholeSize([bare]);
   const sizes = new Map(names.map((name) => [name, sizesOf(code, name)]));
-  for (const [name, { whole, init, handler }] of sizes) {
+  for (const [name, { whole, init }] of sizes) {
     progress(
-      `${name}: ${kilobytes(total(init)).toFixed(0)} KB read to initialise, ${kilobytes(total(handler)).toFixed(0)} KB until the handler is loaded ` +
-        `(${kilobytes(handler.own).toFixed(0)} KB own, ${handler.files} files), ${kilobytes(total(whole)).toFixed(0)} KB in function and layers`,
+      `${name}: ${kilobytes(total(init)).toFixed(0)} KB read to initialise (${kilobytes(init.own).toFixed(0)} KB own, ` +
+        `${init.files} files), ${kilobytes(total(whole)).toFixed(0)} KB in function and layers`,
     );
   }
 
   progress(`importing every function ${rounds} times in turn, each in a new process`);
-  const handlerOf = (name: FunctionName): string => join(dirname(code.entryOf(name)), 'handler.mjs');
-  const bareTime = (name: 'bare-handler' | 'bare-clients'): readonly string[] => [code.entryOf(name)];
-  const init = await mediansOf({
-    bare: bareTime('bare-handler'),
-    ...(Object.fromEntries(names.map((name) => [name, [code.entryOf(name)]])) as Record<FunctionName, string[]>),
-  });
-  const loaded = await mediansOf({
-    bare: bareTime('bare-clients'),
-    ...(Object.fromEntries(names.map((name) => [name, [code.entryOf(name), handlerOf(name)]])) as Record<
-      FunctionName,
-      string[]
-    >),
-  });
+  const times = await mediansOf(['bare-handler', 'bare-packages', ...names], code.entryOf);
 
-  return names.flatMap((name) => {
-    const size = sizes.get(name);
-    if (size === undefined) return [];
-    return [
+  return [...sizes].flatMap(([name, { whole }]) => [
+    benchRow({
+      name: `own_code_${name}`,
+      value: kilobytes(whole.own),
+      unit: 'KB',
+      goal: { of: 'value', atMost: longestOwnCodeKilobytes },
+    }),
+    ...(['init_time', 'own_init'] as const).map((figure) =>
       benchRow({
-        name: `own_code_${name}`,
-        value: kilobytes(size.whole.own),
-        unit: 'KB',
-        goal: { of: 'value', atMost: longestOwnCodeKilobytes },
-      }),
-      benchRow({
-        name: `init_code_${name}`,
-        value: kilobytes(total(size.init)),
-        unit: 'KB',
-        floor: kilobytes(total(bareSize)),
-        goal: { of: 'ratio', atMost: 1.5 },
-      }),
-      benchRow({
-        name: `init_time_${name}`,
-        value: init[name],
+        name: `${figure}_${name}`,
+        value: measuredOf(times, name),
         unit: 'ms',
-        floor: init.bare,
-        goal: { of: 'ratio', atMost: 1.5 },
+        floor: measuredOf(times, floors[figure]),
+        goal: { of: 'ratio', atMost: longestInit },
       }),
-      benchRow({
-        name: `load_time_${name}`,
-        value: loaded[name],
-        unit: 'ms',
-        floor: loaded.bare,
-        goal: { of: 'ratio', atMost: 1.5 },
-      }),
-    ];
-  });
+    ),
+  ]);
 };

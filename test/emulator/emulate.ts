@@ -51,8 +51,9 @@ const emulatorSettings = {
   TORGHUT_PAPER_DELETION_PROTECTION: 'false',
   TORGHUT_PAPER_TRADING_ENABLED: 'true',
   TORGHUT_PAPER_AUTONOMY_ENABLED: 'true',
-  // A reserved name: the page of an alarm goes nowhere.
+  // Reserved names: what an alarm sends goes nowhere.
   TORGHUT_PAPER_PAGER_URL: 'https://pager.invalid/torghut',
+  TORGHUT_PAPER_TICKET_EMAIL: 'tickets@torghut.invalid',
 };
 
 /**

@@ -7,7 +7,12 @@ const endpoints = {
   'live:jangarSymbolsUrl': 'https://jangar.example.com/symbols',
   'live:leanRunnerUrl': 'https://lean.example.com',
 };
-const live = { ...endpoints, 'live:liveEnabled': 'true', 'live:pagerUrl': 'https://pager.example.com' };
+const live = {
+  ...endpoints,
+  'live:liveEnabled': 'true',
+  'live:pagerUrl': 'https://pager.example.com',
+  'live:ticketEmail': 'tickets@example.com',
+};
 const existing = {
   'paper:network': 'existing',
   'paper:vpcId': 'vpc-0123456789abcdef0',
@@ -15,6 +20,7 @@ const existing = {
   'paper:privateSubnetIds': 'subnet-0123456789abcdef0, subnet-0123456789abcdef1',
 };
 const secret = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:torghut/ledger-AbC123';
+const key = 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 
 describe('deployment settings', () => {
   it('need nothing for paper, and start switched off', () => {
@@ -146,7 +152,12 @@ describe('deployment settings', () => {
       { 'paper:network': 'none', 'paper:database': 'external', 'paper:vpcCidr': '10.1.0.0/16' },
       'paper:vpcCidr: expected nothing, because network is "none"',
     ],
-    [{ 'paper:natGateways': 0 }, 'paper:natGateways: expected a whole number from 1 to 3, found 0'],
+    [
+      { 'paper:vpcCidr': '10.1.0.0/19' },
+      'paper:vpcCidr: expected a range from /16 to /18, because three kinds of subnets in two zones',
+    ],
+    [{ 'paper:natGateways': 0 }, 'paper:natGateways: expected a whole number from 1 to 2, one for each zone'],
+    [{ 'paper:natGateways': 3 }, 'paper:natGateways: expected a whole number from 1 to 2, one for each zone'],
     [
       { 'paper:databaseMinimumCapacity': 8 },
       'paper:databaseMaximumCapacity: expected at least 8, because databaseMinimumCapacity is 8, found 4',
@@ -161,8 +172,16 @@ describe('deployment settings', () => {
       'paper:alpacaSecretArn: expected the complete ARN of a secret, random suffix included',
     ],
     [
+      { 'paper:secretKeyArn': key },
+      'paper:secretKeyArn: expected nothing, because none of databaseSecretArn, databaseOwnerSecretArn, clickhouseSecretArn,',
+    ],
+    [
+      { 'paper:alpacaSecretArn': secret, 'paper:secretKeyArn': key.replace('key/', 'alias/') },
+      'paper:secretKeyArn: expected the ARN of a customer-managed KMS key, not of an alias, found',
+    ],
+    [
       { 'paper:tradingEnabled': 'true' },
-      'paper:pagerUrl: expected an https URL that wakes someone, because tradingEnabled is true, found nothing',
+      /paper:pagerUrl: expected an https URL that wakes someone, because tradingEnabled is true, found nothing.*\npaper:ticketEmail: expected a mail address that someone reads on the next working day, because tradingEnabled is true, found nothing/,
     ],
     [{ 'paper:pagerUrl': 'http://pager.example.com' }, 'paper:pagerUrl: expected an https URL, found'],
     [{ 'paper:ticketEmail': 'on-call' }, 'paper:ticketEmail: expected a mail address, found "on-call"'],
@@ -185,14 +204,59 @@ describe('deployment settings', () => {
       { 'live:pagerUrl': undefined },
       'live:pagerUrl: expected an https URL that wakes someone, because the environment',
     ],
+    [
+      { 'live:ticketEmail': undefined },
+      'live:ticketEmail: expected a mail address that someone reads on the next working day, because the environment',
+    ],
   ])('refuse for live %j', (context, message) => {
     expect(() => readSettings('live', { ...live, ...context }, {})).toThrow(message);
   });
 
   it('let paper be taken down, and page before it trades', () => {
     expect(readSettings('paper', { 'paper:deletionProtection': 'false' }, {}).deletionProtection).toBe(false);
-    const trading = { 'paper:tradingEnabled': 'true', 'paper:pagerUrl': 'https://pager.example.com' };
+    const trading = {
+      'paper:tradingEnabled': 'true',
+      'paper:pagerUrl': 'https://pager.example.com',
+      'paper:ticketEmail': 'tickets@example.com',
+    };
     expect(readSettings('paper', trading, {}).tradingEnabled).toBe(true);
+  });
+
+  const messageOf = (context: Readonly<Record<string, unknown>>): string => {
+    try {
+      return JSON.stringify(readSettings('paper', context, {}));
+    } catch (error) {
+      return String(error);
+    }
+  };
+
+  it.each(['clickhouseUrl', 'jangarSymbolsUrl', 'leanRunnerUrl', 'alpacaUrl'])(
+    'refuse a password in %s, and do not show it',
+    (setting) => {
+      for (const address of [
+        'https://user:hunter2@example.com/x',
+        'https://hunter2@example.com',
+        'https:user:hunter2@example.com',
+        'ftp://user:hunter2@example.com',
+        'user:hunter2@example.com',
+        'https://user:hun@ter2:hunter2@example.com',
+      ]) {
+        const message = messageOf({ [`paper:${setting}`]: address });
+        expect(message).toMatch(
+          new RegExp(`^SettingsError: paper:${setting}: expected an http or https URL.*…@example`),
+        );
+        expect(message).not.toMatch(/hun/);
+      }
+      expect(messageOf({ [`paper:${setting}`]: 'https://user:hunter2@example.com' })).toContain(
+        'an http or https URL without a user or password in it: those belong into its secret, found "…@example.com"',
+      );
+    },
+  );
+
+  it('do not show the password in the address of a pager that cannot be used', () => {
+    const message = messageOf({ 'paper:pagerUrl': 'http://user:hunter2@pager.example.com' });
+    expect(message).toContain('paper:pagerUrl: expected an https URL, found "…@pager.example.com"');
+    expect(message).not.toContain('hunter2');
   });
 
   it('refuse the paper broker for live trading', () => {

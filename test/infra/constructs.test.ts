@@ -86,11 +86,7 @@ describe('SourceLayer', () => {
     ]);
     const manifests = packages.map((path) => JSON.parse(readFileSync(join(assembly, path), 'utf8')) as unknown);
     expect(manifests).toContainEqual({ name: '@torghut/domain', type: 'module', exports: { '.': './index.mjs' } });
-    expect(manifests).toContainEqual({
-      name: '@torghut/platform',
-      type: 'module',
-      exports: { '.': './index.mjs', './init': './init.mjs' },
-    });
+    expect(manifests).toContainEqual({ name: '@torghut/platform', type: 'module', exports: { '.': './index.mjs' } });
   });
 });
 
@@ -107,26 +103,28 @@ describe('TorghutFunction', () => {
     inlined.runtime.resourceCountIs('AWS::Lambda::LayerVersion', 0);
   });
 
-  it('loads its handler with the first invocation, and before it what every invocation uses', async () => {
-    const root = plant({
-      ...smallestTree,
-      'node_modules/@torghut/platform/init.js': `globalThis.loaded = ['init'];\n`,
-      'functions/lean-router/handler.ts':
-        `globalThis.loaded.push('handler');\n` +
-        `export const handler = (event, context) => [...globalThis.loaded, event, context];\n`,
-    });
-    writeBundle(
-      bundle(functionBundle({ sourceRoot: root, name: 'lean-router', inlineLayers: true })),
-      join(root, 'task'),
-    );
-    const { handler } = (await import(join(root, 'task/index.mjs'))) as {
-      handler: (event: string, context: string) => Promise<unknown>;
-    };
-    expect((globalThis as { loaded?: unknown }).loaded).toEqual(['init']);
-    expect(await handler('event', 'context')).toEqual(['init', 'handler', 'event', 'context']);
-    expect(await handler('event', 'context')).toEqual(['init', 'handler', 'event', 'context']);
-    delete (globalThis as { loaded?: unknown }).loaded;
-  });
+  it.each([true, false])(
+    'has loaded all of its handler before the first invocation, inlined %s',
+    async (inlineLayers) => {
+      const root = plant({
+        ...smallestTree,
+        'node_modules/@torghut/platform/package.json': '{"type":"module","exports":"./index.js"}',
+        'node_modules/@torghut/platform/index.js': `globalThis.loaded = ['platform'];\nexport const relayed = 42;\n`,
+        'functions/lean-router/handler.ts':
+          `import { relayed } from '@torghut/platform';\n` +
+          `globalThis.loaded.push('handler', relayed);\n` +
+          `export const handler = (event, context) => [event, context];\n`,
+      });
+      writeBundle(bundle(functionBundle({ sourceRoot: root, name: 'lean-router', inlineLayers })), join(root, 'task'));
+      const { handler } = (await import(join(root, 'task/index.mjs'))) as {
+        handler: (event: string, context: string) => unknown;
+      };
+      expect((globalThis as { loaded?: unknown }).loaded).toEqual(['platform', 'handler', 42]);
+      delete (globalThis as { loaded?: unknown }).loaded;
+      expect(handler('event', 'context')).toEqual(['event', 'context']);
+      expect((globalThis as { loaded?: unknown }).loaded).toBeUndefined();
+    },
+  );
 
   it('names the entry that is missing', () => {
     const { 'functions/order-sync/handler.ts': _left, ...rest } = smallestTree;

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { functionNames, queues, schedules } from '@torghut/domain';
+import { functionNames, parseSettings, queues, schedules } from '@torghut/domain';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { functionLogicalId, migrationLogicalId } from '../../infra/constructs/logical-id.ts';
@@ -14,12 +14,22 @@ interface Resource {
   readonly DependsOn?: readonly string[];
 }
 
+type Resources = Readonly<Record<string, Resource>>;
+
 let root: string;
-let resources: Readonly<Record<string, Resource>>;
+let resources: Resources;
+
+const synthesized = (settings: Readonly<Record<string, unknown>>, output: string): Resources =>
+  (synthesizeStage(root, 'paper', settings, output).runtime.toJSON() as { readonly Resources: Resources }).Resources;
+
+const releaseIn = (found: Resources): Readonly<Record<string, unknown>> => {
+  const { ServiceToken: _token, ServiceTimeout: _timeout, ...release } = found[migrationLogicalId]!.Properties!;
+  return release;
+};
 
 beforeAll(() => {
   root = plantTree();
-  resources = (synthesizeStage(root).runtime.toJSON() as { readonly Resources: typeof resources }).Resources;
+  resources = synthesized({}, 'out');
 });
 afterAll(() => {
   removeTree(root);
@@ -75,14 +85,52 @@ describe('the migration in a deployment', () => {
     for (const logicalId of Object.keys(resources)) expect(waitsAtLeastFor(logicalId)).not.toContain(logicalId);
   });
 
-  it('runs again exactly when its files, the code or the account change', () => {
-    const { ServiceToken: _token, ServiceTimeout: _timeout, ...release } = resources[migrationLogicalId]!.Properties!;
-    expect(release).toEqual({
+  const imported = (logicalId: string) => ({ 'Fn::ImportValue': expect.stringContaining(logicalId) as string });
+
+  it('runs again exactly when its files, the code, the account, the settings of the functions or the database change', () => {
+    expect(releaseIn(resources)).toEqual({
       Files: readLedgerFiles(root).digest,
       Code: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
       Account: 'paper',
       TradingMode: 'paper',
+      Environment: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+      Database: imported('DatabaseClusterDBClusterResourceId'),
+      DatabaseOwner: imported('DatabaseOwnerSecretAttachment'),
     });
+  });
+
+  it('runs against every database it is pointed at', () => {
+    const secret = (name: string) => `arn:aws:secretsmanager:us-east-1:123456789012:secret:${name}-AbC123`;
+    const external = { 'paper:database': 'external' };
+    const named = { 'paper:databaseSecretArn': secret('ledger'), 'paper:databaseOwnerSecretArn': secret('owner') };
+    const databases = [
+      {},
+      { 'paper:database': 'rds' },
+      external,
+      { ...external, ...named },
+      { ...external, ...named, 'paper:databaseSecretArn': secret('other') },
+      { ...external, ...named, 'paper:databaseOwnerSecretArn': secret('another') },
+    ].map((settings, index) => {
+      const { Database, DatabaseOwner } = releaseIn(synthesized(settings, `database-${index}`));
+      return JSON.stringify([Database, DatabaseOwner]);
+    });
+    expect(new Set(databases).size).toBe(databases.length);
+    expect(databases[3]).toBe(JSON.stringify([secret('ledger'), secret('owner')]));
+  });
+
+  it('runs with an override that the functions would refuse, and refuses it first', () => {
+    const overridden = synthesized({ 'paper:TRADING_MAX_POSITONS': '7' }, 'unknown');
+    expect(releaseIn(overridden)['Environment']).not.toBe(releaseIn(resources)['Environment']);
+    const { Variables } = overridden[functionLogicalId('migrate')]!.Properties!['Environment'] as {
+      Variables: Readonly<Record<string, string>>;
+    };
+    expect(() => parseSettings(Variables)).toThrow('TRADING_MAX_POSITONS: unknown setting');
+    expect(releaseIn(synthesized({}, 'again'))).toEqual(releaseIn(resources));
+  });
+
+  it('runs again for a setting that only the functions read', () => {
+    const moved = synthesized({ 'paper:clickhouseUrl': 'https://clickhouse.example.com' }, 'moved');
+    expect(releaseIn(moved)['Environment']).not.toBe(releaseIn(resources)['Environment']);
   });
 });
 

@@ -135,6 +135,21 @@ describe('the role of a function', () => {
     },
   );
 
+  it('decrypts the secrets that are there already with their key, and with no other', () => {
+    const arn = (name: string) => `arn:aws:secretsmanager:us-east-1:123456789012:secret:${name}-AbC123`;
+    const key = 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+    const settings = { 'paper:alpacaSecretArn': arn('alpaca') };
+    const named = synthesizeStage(root, 'paper', { ...settings, 'paper:secretKeyArn': key }, 'named-key');
+    const decrypts = (name: FunctionName, { runtime }: SynthesizedStage) =>
+      allowedTo(name, runtime).filter((permission) => permission.startsWith('kms:'));
+    for (const name of ['lean-router', 'alpaca-router', 'order-sync'] as const)
+      expect(decrypts(name, named)).toEqual([`kms:Decrypt ${key}`]);
+    for (const name of ['autonomy-cycle', 'freshness-check', 'operator-api', 'migrate'] as const)
+      expect(decrypts(name, named)).toEqual([]);
+    const unnamed = synthesizeStage(root, 'paper', settings, 'unnamed-key');
+    expect(decrypts('alpaca-router', unnamed)).toEqual([]);
+  });
+
   it('is denied in code what the Lambda service does to the network in its name', () => {
     const statements = policiesIn(stage.runtime).flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
     const allowed = statements.filter(({ Action }) => arrayOf(Action).includes('ec2:CreateNetworkInterface'));

@@ -13,8 +13,7 @@ import { TorghutStage } from '../../infra/torghut-stage.ts';
 export const smallestTree: Readonly<Record<string, string>> = {
   'layers/domain/package.json': '{"exports":{".":"./src/index.ts"}}',
   'layers/domain/src/index.ts': 'export const answer = 42;\n',
-  'layers/platform/package.json': '{"exports":{".":"./src/index.ts","./init":"./src/init.ts"}}',
-  'layers/platform/src/init.ts': 'export const ready = true;\n',
+  'layers/platform/package.json': '{"exports":{".":"./src/index.ts"}}',
   'layers/platform/src/index.ts': `export { answer as relayed } from '@torghut/domain';\n`,
   ...Object.fromEntries(
     functionNames.map((name) => [
@@ -26,7 +25,6 @@ export const smallestTree: Readonly<Record<string, string>> = {
   'infra/strategies.yaml': 'strategies: []\n',
   // Where a bundle that inlines the layers finds them.
   'node_modules/@torghut/domain/index.js': 'export const answer = 42;\n',
-  'node_modules/@torghut/platform/init.js': 'export const ready = true;\n',
   'node_modules/@torghut/platform/index.js': `export { answer as relayed } from '@torghut/domain';\n`,
 };
 
@@ -55,6 +53,7 @@ export const liveSettings: Readonly<Record<string, unknown>> = {
   'live:jangarSymbolsUrl': 'https://jangar.example.com/symbols',
   'live:leanRunnerUrl': 'https://lean.example.com',
   'live:pagerUrl': 'https://pager.example.com/events',
+  'live:ticketEmail': 'torghut@example.com',
 };
 
 /** Settings of an environment without a network or a database of its own, as the one-machine deployment has them. */

@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { databaseKeys, deployment, functionNames, parseSettings, queues, schedules, secretKeys } from '@torghut/domain';
-import { Match } from 'aws-cdk-lib/assertions';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { functionLogicalId } from '../../infra/constructs/logical-id.ts';
-import { functionTable } from '../../infra/stacks/function-table.ts';
+import { functionTable, reservedConcurrencyOfEnvironment } from '../../infra/stacks/function-table.ts';
 import { liveSettings, plantTree, removeTree, type SynthesizedStage, synthesizeStage } from './source-tree.ts';
 
 interface FunctionResource {
@@ -115,6 +118,14 @@ describe('functions', () => {
       expect(functions[functionLogicalId(name)]!.Properties.ReservedConcurrentExecutions).toBeGreaterThan(0);
   });
 
+  it('reserves in all what the account must have beside the 100 that Lambda keeps unreserved', () => {
+    const reserved = Object.values(functions).map(({ Properties }) => Properties.ReservedConcurrentExecutions);
+    expect(reserved.reduce((sum, share) => sum + share, 0)).toBe(reservedConcurrencyOfEnvironment);
+    const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8').replaceAll(/\s+/g, ' ');
+    expect(readme).toContain(`reserve ${reservedConcurrencyOfEnvironment} concurrent executions`);
+    expect(readme).toContain(`has to be ${reservedConcurrencyOfEnvironment + 100} or more`);
+  });
+
   it('gives functions the proxy by name, and the migration the list of authorities that sign its certificate', () => {
     expect(variablesOf('autonomy-cycle')).toMatchObject({
       [databaseKeys.port]: '5432',
@@ -124,6 +135,17 @@ describe('functions', () => {
     expect(variablesOf('autonomy-cycle')).not.toHaveProperty(secretKeys.database);
     expect(variablesOf('migrate')).toMatchObject({ NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' });
     expect(variablesOf('migrate')).not.toHaveProperty(databaseKeys.host);
+    expect(variablesOf('autonomy-cycle')).not.toHaveProperty('NODE_EXTRA_CA_CERTS');
+  });
+
+  it('gives every function that goes to a database of the outside the list of authorities that sign certificates of RDS', () => {
+    const external = synthesizeStage(root, 'paper', { 'paper:database': 'external' }, 'external');
+    const declared = external.runtime.findResources('AWS::Lambda::Function') as unknown as typeof functions;
+    expect(functionNames.filter((name) => functionTable[name].reads.includes('database'))).toEqual(functionNames);
+    for (const name of functionNames)
+      expect(declared[functionLogicalId(name)]!.Properties.Environment.Variables).toMatchObject({
+        NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+      });
   });
 
   it('runs every function in private subnets, the migration in a security group of its own', () => {
@@ -272,6 +294,34 @@ describe('operator', () => {
     });
     stage.operator.resourceCountIs('AWS::ApiGatewayV2::Stage', 1);
     stage.operator.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 90 });
+  });
+});
+
+describe('logs', () => {
+  it.each(['paper', 'live'] as const)('of every function in every stack of %s end', (environment) => {
+    const settings = environment === 'live' ? liveSettings : {};
+    const { stage: synthesized } = synthesizeStage(root, environment, settings, `logs-${environment}`);
+    const { network, state, runtime, promotion, operator, observability } = synthesized;
+    const retention = environment === 'live' ? 365 : 90;
+    let found = 0;
+    for (const template of [network!, state, runtime, promotion, operator, observability].map((each) =>
+      Template.fromStack(each),
+    )) {
+      const all = template.findResources('AWS::Logs::LogGroup') as Readonly<
+        Record<string, { Properties: { RetentionInDays?: number } }>
+      >;
+      const groups = Object.keys(all);
+      for (const logicalId of groups) expect(all[logicalId]!.Properties.RetentionInDays, logicalId).toBe(retention);
+      const declared = template.findResources('AWS::Lambda::Function') as Readonly<
+        Record<string, { Properties: { LoggingConfig?: { LogGroup: { Ref: string } } } }>
+      >;
+      for (const [logicalId, { Properties }] of Object.entries(declared)) {
+        found += 1;
+        expect(groups, logicalId).toContain(Properties.LoggingConfig?.LogGroup.Ref);
+      }
+    }
+    // Ours, and the one that closes the default security group.
+    expect(found).toBe(functionNames.length + 1);
   });
 });
 

@@ -184,6 +184,42 @@ describe('the network', () => {
     network.resourceCountIs('AWS::EC2::NatGateway', 1);
     live.network!.resourceCountIs('AWS::EC2::NatGateway', 2);
   });
+
+  it('keeps the ranges of its subnets when it gets another NAT gateway, and room for a third zone', () => {
+    const rangesWith = (natGateways: number): Readonly<Record<string, readonly [unknown, unknown]>> => {
+      const settings = readSettings('paper', { 'paper:natGateways': natGateways }, {});
+      const app = new App({
+        context,
+        outdir: join(root, `nat-${natGateways}`),
+        builtinCloudFormationValidation: false,
+      });
+      const subnets = Template.fromStack(new NetworkStack(app, 'network', { settings })).findResources(
+        'AWS::EC2::Subnet',
+      ) as Record<string, Resource>;
+      return Object.fromEntries(
+        Object.entries(subnets).map(([id, { Properties }]) => [
+          id,
+          [Properties['CidrBlock'], Properties['AvailabilityZone']],
+        ]),
+      );
+    };
+    expect(rangesWith(2)).toEqual(rangesWith(1));
+    expect(Object.fromEntries(Object.entries(rangesWith(1)).map(([id, [range]]) => [id, range]))).toEqual({
+      NetworkPublicSubnet1Subnet: '10.0.0.0/22',
+      NetworkPublicSubnet2Subnet: '10.0.4.0/22',
+      NetworkFunctionsSubnet1Subnet: '10.0.12.0/22',
+      NetworkFunctionsSubnet2Subnet: '10.0.16.0/22',
+      NetworkDatabaseSubnet1Subnet: '10.0.24.0/22',
+      NetworkDatabaseSubnet2Subnet: '10.0.28.0/22',
+    });
+  });
+
+  it.each([16, 18])('fits into a range of /%s', (prefix) => {
+    const settings = readSettings('paper', { 'paper:vpcCidr': `10.1.0.0/${prefix}` }, {});
+    const app = new App({ context, outdir: join(root, `cidr-${prefix}`), builtinCloudFormationValidation: false });
+    const network = Template.fromStack(new NetworkStack(app, 'network', { settings }));
+    network.resourceCountIs('AWS::EC2::Subnet', 6);
+  });
 });
 
 describe('the evidence bucket', () => {
@@ -250,31 +286,36 @@ describe('paging', () => {
   it('takes alarms of this account over TLS only, encrypted with a key that CloudWatch may use', () => {
     live.state.resourceCountIs('AWS::SNS::Topic', 2);
     live.state.allResourcesProperties('AWS::SNS::Topic', { KmsMasterKeyId: Match.anyValue() });
-    const alarms = {
-      Effect: 'Allow',
-      Principal: { Service: 'cloudwatch.amazonaws.com' },
-      Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
-    };
+    const alarms = { Effect: 'Allow', Principal: { Service: 'cloudwatch.amazonaws.com' } };
+    const ofThisAccount = { Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } } };
     live.state.allResourcesProperties('AWS::SNS::TopicPolicy', {
       PolicyDocument: Match.objectLike({
         Statement: [
           Match.objectLike({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
-          Match.objectLike({ ...alarms, Action: 'sns:Publish' }),
+          Match.objectLike({ ...alarms, ...ofThisAccount, Action: 'sns:Publish' }),
         ],
       }),
     });
     live.state.hasResourceProperties('AWS::KMS::Key', {
       EnableKeyRotation: true,
       KeyPolicy: Match.objectLike({
-        Statement: Match.arrayWith([Match.objectLike({ ...alarms, Action: ['kms:Decrypt', 'kms:GenerateDataKey'] })]),
+        // Without a condition: a key that does not see the account would refuse, and every notification would be lost.
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            ...alarms,
+            Action: ['kms:Decrypt', 'kms:GenerateDataKey'],
+            Resource: '*',
+            Condition: Match.absent(),
+          }),
+        ]),
       }),
     });
   });
 
   it('sends pages to the pager and only tickets to mail, and keeps what was not delivered', () => {
-    const settings = { ...liveSettings, 'live:ticketEmail': 'torghut@example.com' };
-    const { state } = synthesizeStage(root, 'live', settings, 'tickets');
-    const subscriptions = Object.values(resourcesOf(state)).filter(({ Type }) => Type === 'AWS::SNS::Subscription');
+    const subscriptions = Object.values(resourcesOf(live.state)).filter(
+      ({ Type }) => Type === 'AWS::SNS::Subscription',
+    );
     const undelivered = { deadLetterTargetArn: { 'Fn::GetAtt': ['NotificationDeadLetterQueue', 'Arn'] } };
     expect(subscriptions.map(({ Properties }) => Properties)).toEqual([
       {

@@ -7,17 +7,24 @@ export type Severity = 'page' | 'ticket';
 
 /**
  * One composite alarm per theme pages, so that a fault that trips several rows rings once. It rings when it changes state:
- * while one child stands in alarm, another one of the theme is not heard. So states that may stand for days (a kill
- * switch, a disabled adapter, a hole in 24 h of provenance, a dead letter) share a theme only with their like.
+ * while one child stands in alarm, another one of the theme is not heard. So states that may stand for hours or days (a
+ * kill switch, a disabled adapter, an open break, an unmeasured drawdown, a dead letter) share a theme only with their
+ * like.
  */
 export const themes = [
   'signals',
   'session',
+  'calendar',
   'controls',
-  'ledger',
+  'breaks',
+  'reconciliation',
+  'drawdown',
+  'account',
   'drills',
+  'outcomes',
   'orders',
   'delivery',
+  'notifications',
   'routes',
   'provenance',
   'platform',

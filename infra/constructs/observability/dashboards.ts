@@ -33,19 +33,19 @@ const boards = (watched: WatchedResources): readonly Board[] => [
   {
     id: 'FreshnessDashboard',
     question: '# Signals\nDo fresh signals reach the evaluator, and does the cycle run?',
-    themes: ['signals', 'session'],
+    themes: ['signals', 'session', 'calendar'],
     graphs: freshnessGraphs,
   },
   {
     id: 'ExecutionDashboard',
     question: '# Execution\nDo decisions become fills, how fast, through which adapter, and what fails?',
-    themes: ['orders', 'delivery', 'routes', 'provenance'],
+    themes: ['orders', 'outcomes', 'delivery', 'routes', 'provenance'],
     graphs: executionGraphs,
   },
   {
     id: 'ProfitDashboard',
     question: '# Profit and safety\nWhat does the day earn, what stands behind it, and what has stopped?',
-    themes: ['controls', 'ledger', 'drills', 'research', 'promotion'],
+    themes: ['controls', 'drawdown', 'account', 'breaks', 'reconciliation', 'drills', 'research', 'promotion'],
     graphs: profitGraphs,
   },
   {
@@ -57,7 +57,7 @@ const boards = (watched: WatchedResources): readonly Board[] => [
   {
     id: 'HealthDashboard',
     question: '# Platform\nDo functions, queues and stores do their work?',
-    themes: ['platform', 'store', 'delivery'],
+    themes: ['platform', 'store', 'delivery', 'notifications'],
     graphs: healthGraphs(watched),
   },
 ];

@@ -8,8 +8,8 @@ import {
   operatorApiAlarm,
   scheduleAlarms,
   watcherAlarm,
+  type WatchedDeadLetterQueue,
   type WatchedFunction,
-  type WatchedQueue,
   type WatchedWorkQueue,
   workQueueAlarm,
 } from './resource-alarms.ts';
@@ -18,7 +18,7 @@ import {
 export interface Watched {
   readonly functions: readonly WatchedFunction[];
   readonly workQueues: readonly WatchedWorkQueue[];
-  readonly deadLetterQueues: readonly WatchedQueue[];
+  readonly deadLetterQueues: readonly WatchedDeadLetterQueue[];
   /** The function that measures everything else. */
   readonly watcherFunctionName: string;
   readonly scheduleGroup: string;

@@ -15,12 +15,15 @@ export interface WatchedQueue {
   /** Logical id in kebab case. */
   readonly name: string;
   readonly queueName: string;
-  /** Carries orders. */
-  readonly execution: boolean;
 }
 export interface WatchedWorkQueue extends WatchedQueue {
+  /** Carries orders. */
+  readonly execution: boolean;
   /** A message older than this is not being worked on. */
   readonly maximumAgeSeconds: number;
+}
+export interface WatchedDeadLetterQueue extends WatchedQueue {
+  readonly holds: 'orders' | 'notifications' | 'other';
 }
 
 /** `LeanExecutionQueue` as `lean-execution-queue`. */
@@ -99,10 +102,11 @@ export const functionAlarms = (watched: WatchedFunction, maximumEventAgeSeconds:
 };
 
 /**
- * The watcher of all our own metrics cannot report its own death, so Lambda's count of its invocations does. It is
- * scheduled every minute from 08:00 to 17:59 New York on weekdays. Metric math knows UTC only: 13 to 21 o'clock lies
- * within those hours in summer (12:00 to 21:59 UTC) and in winter (13:00 to 22:59 UTC), and holds the whole session of
- * both (13:30 to 20:00 and 14:30 to 21:00 UTC). DAY counts Monday as 1.
+ * The watcher of all our own metrics cannot report its own death, so Lambda's counts of its invocations do. Invocations
+ * include those that failed and measured nothing, so their errors are taken off; errors that are missing beside invocations
+ * count as 0. It is scheduled every minute from 08:00 to 17:59 New York on weekdays. Metric math knows UTC only: 13 to 21
+ * o'clock lies within those hours in summer (12:00 to 21:59 UTC) and in winter (13:00 to 22:59 UTC), and holds the whole
+ * session of both (13:30 to 20:00 and 14:30 to 21:00 UTC). DAY counts Monday as 1.
  *
  * HOUR and DAY of a series answer for every period, also where the series has no data point; IF answers 0 where the
  * condition holds and the value is missing. So a minute without an invocation is a 0 and breaches, and outside the hours
@@ -114,14 +118,18 @@ export const watcherAlarm = (functionName: string): AlarmRow =>
     title: 'Nothing is being measured',
     severity: 'page',
     theme: 'platform',
-    metrics: { invocations: lambdaMetric(functionName, 'Invocations', 'Sum') },
+    metrics: {
+      invocations: lambdaMetric(functionName, 'Invocations', 'Sum'),
+      errors: lambdaMetric(functionName, 'Errors', 'Sum'),
+    },
     expression:
-      'IF((HOUR(invocations) >= 13) AND (HOUR(invocations) <= 21) AND (DAY(invocations) <= 5), invocations, 1)',
+      'IF((HOUR(invocations) >= 13) AND (HOUR(invocations) <= 21) AND (DAY(invocations) <= 5), invocations - errors, 1)',
     comparison: '<',
     threshold: 1,
     breaching: minutes(5),
     missing: 'breaching',
-    meaning: 'freshness-check has not been invoked for 5 minutes: every other alarm on our own metrics is blind.',
+    meaning:
+      'For 5 minutes no invocation of freshness-check has succeeded, or there was none: every other alarm on our own metrics is blind.',
   });
 
 export const workQueueAlarm = ({ name, queueName, execution, maximumAgeSeconds }: WatchedWorkQueue): AlarmRow =>
@@ -140,24 +148,45 @@ export const workQueueAlarm = ({ name, queueName, execution, maximumAgeSeconds }
     runbook: 'queue-age.md',
   });
 
-export const deadLetterAlarm = ({ name, queueName, execution }: WatchedQueue): AlarmRow =>
+type DeadLetterKind = Pick<AlarmRow, 'severity' | 'theme' | 'meaning' | 'runbook'>;
+
+const deadLetterKinds: Readonly<Record<WatchedDeadLetterQueue['holds'], DeadLetterKind>> = {
+  orders: {
+    severity: 'page',
+    theme: 'delivery',
+    meaning: 'An order request failed three times and will not be tried again.',
+    runbook: 'dead-letters-execution.md',
+  },
+  // Told through the same topics that just failed, as there are no others. The pager's outage may be over by the time the
+  // queue is measured, and where only one of the two ways is broken the other one, page or ticket, arrives. In a theme of
+  // its own, so that no letter that waits to be looked at mutes it.
+  notifications: {
+    severity: 'page',
+    theme: 'notifications',
+    meaning: 'The pager or the ticket address did not take a notification: someone was not told of an alarm.',
+    runbook: 'dead-letters-notifications.md',
+  },
+  other: {
+    severity: 'ticket',
+    theme: 'platform',
+    meaning: 'Something failed for good and waits here for someone to look at it.',
+    runbook: 'dead-letters.md',
+  },
+};
+
+export const deadLetterAlarm = ({ name, queueName, holds }: WatchedDeadLetterQueue): AlarmRow =>
   row({
+    ...deadLetterKinds[holds],
     id: `dead-letters-${name}`,
     title: `Dead letters in ${name}`,
-    severity: execution ? 'page' : 'ticket',
-    theme: execution ? 'delivery' : 'platform',
     metrics: { value: queueMetric(queueName, 'ApproximateNumberOfMessagesVisible', 'Maximum') },
     comparison: '>=',
     threshold: 1,
     // The queue service measures a queue that holds something, and stops some hours after it was last used.
     missing: 'notBreaching',
-    meaning: execution
-      ? 'An order request failed three times and will not be tried again.'
-      : 'Something failed for good and waits here for someone to look at it.',
-    runbook: execution ? 'dead-letters-execution.md' : 'dead-letters.md',
   });
 
-/** Schedules that could not invoke their function. The group is shared by all schedules of the account that name none. */
+/** Schedules that could not invoke their function. */
 export const scheduleAlarms = (group: string): readonly AlarmRow[] => {
   const shared = { severity: 'ticket', theme: 'platform', runbook: 'schedule-drops.md' } as const;
   return [

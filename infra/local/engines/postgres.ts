@@ -338,6 +338,9 @@ const ensureRoles = async (client: pg.Client, password: string): Promise<void> =
     const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
     if (rowCount === 0) await client.query(`CREATE ROLE ${role} LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
   }
+  // The owner migrates here and may not alter roles. For every database, because a copy of one does not bring along what
+  // was set for the role in the original.
+  await client.query(`ALTER ROLE torghut_app SET statement_timeout = '8s'`);
 };
 
 const withClient = async <T>(connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> => {

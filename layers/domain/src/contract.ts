@@ -4,7 +4,7 @@
  */
 
 /** Version of the last Postgres migration this code was built for; the boot check compares it with the database. */
-export const schemaVersion = '0014';
+export const schemaVersion = '0015';
 
 export const metricsNamespace = 'torghut_trading';
 

@@ -162,6 +162,8 @@ export const emittedLater: Readonly<Partial<Record<MetricName, LaterCapability>>
   approvals_total: 'promotion',
   canary_e_value: 'promotion',
   incidents_total: 'safety',
+  evidence_continuity_checks_total: 'research',
+  evidence_continuity_failures_total: 'research',
   llm_requests_total: 'advisory',
   llm_approve_total: 'advisory',
   llm_veto_total: 'advisory',

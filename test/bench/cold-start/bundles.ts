@@ -9,7 +9,7 @@ import { layerBundle } from '../../../infra/constructs/source-layer.ts';
 const sourceRoot = join(import.meta.dirname, '..', '..', '..');
 
 /** Something to import beside our functions, bundled as they are. */
-export type PeerName = 'bare-handler' | 'bare-clients';
+export type PeerName = 'bare-handler' | 'bare-packages';
 
 /** Everything that is deployed as code, bundled and laid out as Lambda would. */
 export interface DeployedCode extends AsyncDisposable {
@@ -39,7 +39,7 @@ export const layOut = async (): Promise<DeployedCode> => {
   const functions = new Map(
     functionNames.map((name) => [name, bundle(functionBundle({ sourceRoot, name, inlineLayers: false }))]),
   );
-  const peers = new Map((['bare-handler', 'bare-clients'] as const).map((name) => [name, peerBundle(name)]));
+  const peers = new Map((['bare-handler', 'bare-packages'] as const).map((name) => [name, peerBundle(name)]));
   const directoryOf = (name: FunctionName | PeerName): string => join(root, 'nodejs', 'functions', name);
   for (const layer of layers) writeBundle(layer, root);
   for (const [name, code] of [...functions, ...peers]) writeBundle(code, directoryOf(name));

@@ -19,7 +19,7 @@ const layer: Bundle = {
   files: [
     {
       path: `${home}/package.json`,
-      contents: JSON.stringify({ exports: { '.': './index.mjs', './init': './init.mjs' } }),
+      contents: JSON.stringify({ exports: { '.': './index.mjs', './limits': './limits.mjs' } }),
     },
   ],
   metafile: {
@@ -33,7 +33,7 @@ const layer: Bundle = {
           [`dist/${home}/later.mjs`, 'dynamic-import'],
         ],
       ),
-      [`dist/${home}/init.mjs`]: output(50, {}, [[`dist/${home}/shared.mjs`, 'import-statement']]),
+      [`dist/${home}/limits.mjs`]: output(50, {}, [[`dist/${home}/shared.mjs`, 'import-statement']]),
       [`dist/${home}/shared.mjs`]: output(200, { 'node_modules/@middy/core/index.js': 200 }),
       [`dist/${home}/later.mjs`]: output(5_000, { 'node_modules/undici/index.js': 5_000 }),
       [`dist/${home}/index.mjs.map`]: output(9_999, {}),
@@ -47,7 +47,7 @@ const code = loadableCode([
     metafile: {
       inputs: {},
       outputs: {
-        'dist/handler.mjs': output(80, { 'functions/lean-router/handler.ts': 60 }, [
+        'dist/index.mjs': output(80, { 'functions/lean-router/handler.ts': 60 }, [
           ['@torghut/platform', 'import-statement'],
           ['node:crypto', 'import-statement'],
         ]),
@@ -65,8 +65,8 @@ it('takes what the bundler adds for our own, and packages for theirs', () => {
 });
 
 it('counts what an import reads: each file once, across packages, and nothing that is loaded later', () => {
-  expect(sizeToLoad(code, ['@torghut/platform/init'])).toEqual({ own: 50, packages: 200, files: 2 });
-  expect(sizeToLoad(code, ['@torghut/platform/init', 'handler.mjs'])).toEqual({
+  expect(sizeToLoad(code, ['@torghut/platform/limits'])).toEqual({ own: 50, packages: 200, files: 2 });
+  expect(sizeToLoad(code, ['@torghut/platform/limits', 'index.mjs'])).toEqual({
     own: 50 + 80 + 400,
     packages: 200 + 600,
     files: 4,
@@ -78,5 +78,5 @@ it('leaves source maps out', () => {
 });
 
 it('refuses an entry that is not there', () => {
-  expect(() => sizeToLoad(code, ['index.mjs'])).toThrow('expected "index.mjs" among the bundles, found no such file');
+  expect(() => sizeToLoad(code, ['other.mjs'])).toThrow('expected "other.mjs" among the bundles, found no such file');
 });

@@ -12,8 +12,6 @@ export interface CodeSize {
   readonly files: number;
 }
 
-const zero: CodeSize = { own: 0, packages: 0, files: 0 };
-
 export const addSizes = (a: CodeSize, b: CodeSize): CodeSize => ({
   own: a.own + b.own,
   packages: a.packages + b.packages,
@@ -31,7 +29,7 @@ export const sizeOf = ({ bytes, inputs }: Pick<Metafile['outputs'][string], 'byt
 /** Files of an asset as Node finds them: bundles by path, and the path of each package's subpaths. */
 export interface LoadableCode {
   readonly outputs: ReadonlyMap<string, Metafile['outputs'][string]>;
-  /** File by what an import names: `@torghut/platform/init`. */
+  /** File by what an import names: `@torghut/domain/contract`. */
   readonly packages: ReadonlyMap<string, string>;
 }
 
@@ -58,25 +56,27 @@ export const loadableCode = (bundles: readonly Bundle[]): LoadableCode => {
 };
 
 /**
- * Size of what Node reads to import `entries`: them and everything they import statically, each file once.
+ * What Node reads to import `entries`: them and everything they import statically, each file once.
  * @throws Error for an entry that is neither a file of the bundles nor a subpath of their packages
  */
-export const sizeToLoad = (code: LoadableCode, entries: readonly string[]): CodeSize => {
-  const seen = new Set<string>();
+export const filesToLoad = (code: LoadableCode, entries: readonly string[]): readonly Metafile['outputs'][string][] => {
+  const loaded = new Map<string, Metafile['outputs'][string]>();
   const waiting = entries.map((entry) => code.packages.get(entry) ?? entry);
   for (const entry of waiting) {
     if (!code.outputs.has(entry)) throw new Error(`expected "${entry}" among the bundles, found no such file`);
   }
-  let size = zero;
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     const output = code.outputs.get(path);
-    if (output === undefined || seen.has(path)) continue;
-    seen.add(path);
-    size = addSizes(size, sizeOf(output));
+    if (output === undefined || loaded.has(path)) continue;
+    loaded.set(path, output);
     for (const imported of output.imports) {
       if (imported.kind !== 'import-statement') continue;
       waiting.push(code.packages.get(imported.path) ?? imported.path.replace(/^dist\//, ''));
     }
   }
-  return size;
+  return [...loaded.values()];
 };
+
+/** Size of `filesToLoad`. */
+export const sizeToLoad = (code: LoadableCode, entries: readonly string[]): CodeSize =>
+  filesToLoad(code, entries).map(sizeOf).reduce(addSizes);

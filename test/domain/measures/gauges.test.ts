@@ -50,6 +50,7 @@ describe('the signal store', () => {
     expect(signalStoreGauges({ readonly: false, diskFreeRatio: null })).toEqual([
       { name: 'clickhouse_replica_readonly', dimensions: {}, value: 0 },
     ]);
+    expect(signalStoreGauges({ readonly: null, diskFreeRatio: null })).toEqual([]);
   });
 });
 

@@ -3,6 +3,7 @@ import {
   metricDefinitions,
   minute,
   second,
+  secretKeys,
   toText,
   type GaugeName,
   type Instant,
@@ -34,7 +35,10 @@ interface Invocation {
 }
 
 /** One invocation of the function as deployed, with its log read back. */
-const invoke = async (changed: Partial<Pick<FreshnessPorts, 'readMeasures'>> = {}): Promise<Invocation> => {
+const invoke = async (
+  changed: Partial<Pick<FreshnessPorts, 'readMeasures'>> = {},
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Invocation> => {
   const lines: string[] = [];
   const keep = (chunk: unknown): boolean => {
     lines.push(...String(chunk).split('\n').filter(Boolean));
@@ -48,7 +52,10 @@ const invoke = async (changed: Partial<Pick<FreshnessPorts, 'readMeasures'>> = {
   const context = lambdaContexts(loop.clock, { functionName: 'f', timeoutSeconds: 50, memoryMegabytes: 512 });
   let error: Error | null = null;
   try {
-    const ports = await freshnessCheckWire.wire(loop.environment, { clock: loop.clock, telemetry });
+    const ports = await freshnessCheckWire.wire(
+      { ...loop.environment, ...environment },
+      { clock: loop.clock, telemetry },
+    );
     await freshnessCheck.createHandler({ ...ports, ...changed })({ scheduledFor: toText(now) }, context());
   } catch (thrown) {
     error = thrown as Error;
@@ -100,11 +107,11 @@ describe('the freshness check', () => {
     expect(gauges.get('microbar_lag_seconds')).toBe(40);
     expect(gauges.get('boot_check_ok')).toBe(1);
     const names = new Set([...gauges.keys()].map((key) => key.split(' ')[0]));
-    // Measured by the cycle over the rows it read.
-    const ofTheCycle: readonly GaugeName[] = ['ingest_delay_p95_ms'];
+    // Measured by the cycle over the rows it read; and of replicas, which this engine has none of.
+    const notHere: readonly GaugeName[] = ['ingest_delay_p95_ms', 'clickhouse_replica_readonly'];
     const expected = (Object.keys(metricDefinitions) as MetricName[]).filter(
       (name) =>
-        metricDefinitions[name].kind === 'gauge' && !(name in emittedLater) && !ofTheCycle.includes(name as GaugeName),
+        metricDefinitions[name].kind === 'gauge' && !(name in emittedLater) && !notHere.includes(name as GaugeName),
     );
     expect([...names].filter((name) => !name?.endsWith('_total')).sort()).toEqual(expected.sort());
   });
@@ -118,6 +125,23 @@ describe('the freshness check', () => {
       expect([name, gauges.has(name)]).toEqual([name, false]);
     expect(gauges.get('market_session_open')).toBe(1);
     expect(gauges.get('kill_switch_engaged')).toBe(0);
+    expect(messages).toEqual(
+      expect.arrayContaining(['freshness probe failed', 'health of the signal store cannot be read']),
+    );
+  });
+
+  it('[S3] goes on without the secret of the signal store as it does without the store', async () => {
+    const { gauges, messages, error } = await invoke({}, { [secretKeys.clickhouse]: loop.aws.secretArn('absent') });
+    expect(error).toBeNull();
+    for (const name of ['clickhouse_disk_free_ratio', 'microbar_lag_seconds'])
+      expect([name, gauges.has(name)]).toEqual([name, false]);
+    for (const [name, value] of [
+      ['boot_check_ok', 1],
+      ['market_session_open', 1],
+      ['kill_switch_engaged', 0],
+    ] as const)
+      expect([name, gauges.get(name)]).toEqual([name, value]);
+    expect(gauges.has('signal_effective_lag_seconds')).toBe(true);
     expect(messages).toEqual(
       expect.arrayContaining(['freshness probe failed', 'health of the signal store cannot be read']),
     );

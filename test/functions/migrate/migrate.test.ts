@@ -9,9 +9,10 @@ import { schemaVersion } from '@torghut/domain';
 import { createMemoryTelemetry, type MemoryTelemetry, readLedgerRelease } from '@torghut/platform';
 import type { Context } from 'aws-lambda';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { createHandler } from '../../../functions/migrate/handler.ts';
+import { run } from '../../../functions/migrate/run.ts';
 import { wire } from '../../../functions/migrate/wire.ts';
 import { bundle, writeBundle } from '../../../infra/constructs/bundle.ts';
 import { functionBundle } from '../../../infra/constructs/function-bundle.ts';
@@ -195,6 +196,32 @@ describe('the first deployment', () => {
     expect(stages.rows).toEqual([{ account_label: 'paper', stage: 'shadow' }]);
     const versions = await runtime.query('SELECT version FROM schema_migrations WHERE compatible_from IS NULL');
     expect(versions.rows).toEqual([]);
+    const limit = await runtime.query('SHOW statement_timeout');
+    expect(limit.rows).toEqual([{ statement_timeout: '8s' }]);
+  });
+
+  it('leaves a limit of statements that an administrator set, and asks for one where it may not set it', async () => {
+    const limiting = '0015_statement_limit.sql';
+    await rm(join(migrations, limiting));
+    expect((await deploy()).status).toBe('SUCCESS');
+    await cp(join(postgresMigrations, limiting), join(migrations, limiting));
+    await administer(`CREATE ROLE owning_member LOGIN PASSWORD '${administratorPassword}' IN ROLE torghut_owner`);
+    putOwner({ username: 'owning_member' });
+    const { status, reason } = await deploy();
+    expect(status).toBe('FAILED');
+    expect(reason).toContain(
+      "expected a statement_timeout of torghut_app, found none, and owning_member may not set it: run ALTER ROLE torghut_app SET statement_timeout = '8s' as an administrator",
+    );
+
+    await administer(`ALTER ROLE torghut_app IN DATABASE ${database} SET statement_timeout = '5s'`);
+    expect((await deploy()).status).toBe('SUCCESS');
+    const { rows } = await (
+      await superuser()
+    ).query(
+      `SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'torghut_app'::regrole
+         AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    );
+    expect(rows).toEqual([{ setconfig: ['statement_timeout=5s'] }]);
   });
 
   it('stores the verifier of the password, which no statement of the server log could give away', async () => {
@@ -291,14 +318,81 @@ describe('the login of the runtime role', () => {
     expect(await login({ DATABASE_SECRET_ID: undefined })).toMatch(/they were there$|trading_mode$/);
   });
 
-  it('is by token where the database service has its role for that, whatever the secret holds', async () => {
-    await administer('CREATE ROLE rds_iam', 'GRANT rds_iam TO cloud_admin WITH ADMIN OPTION');
-    try {
-      aws.secrets.put('database', 'a random value');
-      expect(await login()).toContain('the runtime role signs in with IAM tokens');
-    } finally {
+  describe('where members of rds_iam have no passwords, as on Amazon RDS', () => {
+    let hba: string;
+    let rules: string;
+
+    /** Replaces the rules of who may sign in how, and waits until the server goes by them. */
+    const govern = async (text: string): Promise<void> => {
+      await writeFile(hba, text);
+      const loadedAt = async (): Promise<number> => {
+        const client = new pg.Client({ connectionString: postgres.adminUrl() });
+        await client.connect();
+        const { rows } = await client.query<{ at: Date }>('SELECT pg_conf_load_time() AS at');
+        await client.end();
+        return rows[0]!.at.getTime();
+      };
+      const before = await loadedAt();
+      await administer('SELECT pg_reload_conf()');
+      await vi.waitUntil(async () => (await loadedAt()) > before, { timeout: 10_000 });
+    };
+
+    beforeEach(async () => {
+      const { rows } = await (await superuser()).query<{ hba_file: string }>('SHOW hba_file');
+      hba = rows[0]!.hba_file;
+      rules = await readFile(hba, 'utf8');
+      await administer('CREATE ROLE rds_iam');
+      // Who may grant the role is a member of it, and no such thing on RDS.
+      await govern(`host all cloud_admin all scram-sha-256\nhost all +rds_iam all reject\n${rules}`);
+    });
+    afterEach(async () => {
       await administer('DROP ROLE rds_iam');
-    }
+      await govern(rules);
+    });
+
+    it('is made one by password, because the runtime has nothing else', async () => {
+      await administer('GRANT rds_iam TO cloud_admin WITH ADMIN OPTION');
+      aws.secrets.put('database', JSON.stringify({ username: 'torghut_app', password: 'canary-external' }));
+      expect(await login()).toContain('the runtime role was taken out of rds_iam, and its password was set');
+      expect(await login()).toContain('the runtime role signs in with its password');
+
+      const owner = new pg.Client({
+        ...{ host: postgres.host, port: postgres.port, database, user: 'cloud_admin', password: administratorPassword },
+      });
+      await owner.connect();
+      clients.push(owner);
+      await owner.query('GRANT rds_iam TO torghut_app');
+      expect(await login()).toContain('the runtime role was taken out of rds_iam and signs in with its password');
+    });
+
+    it('is not claimed when the secret holds no password', async () => {
+      await administer('GRANT rds_iam TO cloud_admin WITH ADMIN OPTION');
+      aws.secrets.put('database', 'a random value');
+      const { status, reason } = await deploy();
+      expect(status).toBe('FAILED');
+      expect(reason).toMatch(/^secret database: expected a JSON document, found other text/);
+    });
+
+    it.each([
+      [
+        'somebody else made it a member',
+        ['GRANT rds_iam TO torghut_app'],
+        /^torghut_app cannot sign in with the password of its secret: it is a member of rds_iam, whose members sign in with IAM tokens only, and the owner's role may not change that \(42501\); run REVOKE rds_iam FROM torghut_app as an administrator/,
+      ],
+      [
+        'it is a member through another role',
+        ['CREATE ROLE between IN ROLE rds_iam', 'GRANT between TO torghut_app'],
+        /IAM tokens only, and it is one through another role, which is not ours to change; run REVOKE/,
+      ],
+    ])('fails the deployment when %s', async (_, statements, expected) => {
+      await administer('GRANT rds_iam TO cloud_admin WITH ADMIN OPTION');
+      await login();
+      await administer(...statements);
+      const { status, reason } = await deploy();
+      await administer('DROP ROLE IF EXISTS between');
+      expect(status).toBe('FAILED');
+      expect(reason).toMatch(expected);
+    });
   });
 
   it.each([
@@ -414,6 +508,19 @@ describe('a deployment that fails says why', () => {
       /^NEXT_broken\.sql, line 5 \(ALTER TABLE executions ADD COLUMN extra nothing\): type "nothing" does not exist; nothing of NEXT_broken\.sql is in force, the database is at schema version THIS: correct the file and run the migrations again$/,
     ],
     [
+      'a table that something holds for longer than all attempts',
+      async () => {
+        await deploy();
+        const holder = await superuser();
+        await holder.query('BEGIN; LOCK TABLE strategies IN ACCESS SHARE MODE');
+        await file(
+          `${after(1)}_busy.sql`,
+          `-- compatible-from: ${schemaVersion}\nSET LOCAL ROLE torghut_owner;\nLOCK TABLE strategies NOWAIT;\n`,
+        );
+      },
+      /^NEXT_busy\.sql, line 3 \(LOCK TABLE strategies NOWAIT\): could not obtain lock on relation "strategies"; the database is at schema version THIS: let what holds the table end, and run the migrations again$/,
+    ],
+    [
       'a release that a newer one has left behind',
       async () => {
         await file(`${after(1)}_next.sql`, `-- compatible-from: ${after(1)}\nSET LOCAL ROLE torghut_owner;\n`);
@@ -447,12 +554,42 @@ describe('a deployment that fails says why', () => {
   });
 
   it('before its own time is over, without leaving a lock behind', async () => {
+    await deploy();
     await file(`${after(1)}_endless.sql`, `-- compatible-from: ${schemaVersion}\nSELECT pg_sleep(600);\n`);
     const { status, reason } = await deploy({ remainingMs: 12_000 });
     expect(status).toBe('FAILED');
-    expect(reason).toMatch(/^not finished within the 2 s/);
+    expect(reason).toMatch(
+      /^not finished within the 2 s it may take: \d{4}_endless\.sql, line 2 \(SELECT pg_sleep\(600\)\): Connection terminated/,
+    );
     await rm(join(migrations, `${after(1)}_endless.sql`));
     expect((await deploy()).status).toBe('SUCCESS');
+  });
+});
+
+describe('a deployment that is given up while it connects', () => {
+  it('closes the connection that comes up afterwards, and changes nothing', async () => {
+    const ports = wire(environmentOf(), {
+      clock: aws.clock,
+      telemetry,
+      release: () => readLedgerRelease(migrations, catalog),
+    });
+    const giveUp = new AbortController();
+    const connectOwner = async () => {
+      const owner = await ports.connectOwner();
+      giveUp.abort(new Error('given up'));
+      return owner;
+    };
+    await expect(run({ ...ports, connectOwner }, giveUp.signal)).rejects.toThrow('given up');
+    const client = await superuser();
+    const schema = await client.query(`SELECT to_regclass('schema_migrations') AS history`);
+    expect(schema.rows).toEqual([{ history: null }]);
+    await vi.waitUntil(async () => {
+      const { rowCount } = await client.query(
+        `SELECT FROM pg_stat_activity WHERE datname = $1 AND application_name = 'migrate'`,
+        [database],
+      );
+      return rowCount === 0;
+    }, 10_000);
   });
 });
 
@@ -471,7 +608,7 @@ describe('a deployment that is rolled back', () => {
     const { status, reason } = await deploy();
     expect(status, reason).toBe('SUCCESS');
     expect(reason).toContain(
-      `nothing to do: the database is at schema version ${after(2)}, ahead of this release (${schemaVersion}) and compatible with it;`,
+      `no migration to apply: the database is at schema version ${after(2)}, ahead of this release (${schemaVersion}) and compatible with it;`,
     );
     expect(await schemaOf(client)).toEqual(before);
   });

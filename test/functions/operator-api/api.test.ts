@@ -173,15 +173,21 @@ describe('/trading/autonomy', () => {
     });
   });
 
-  it('checks evidence on request, counts each check, and remembers it for a minute', async () => {
-    const checks = () => telemetry.value('evidence_continuity_checks_total') ?? 0;
-    await ask('/trading/autonomy/evidence-continuity');
-    const before = checks();
-    await ask('/trading/autonomy/evidence-continuity');
-    expect(checks()).toBe(before);
+  it('checks evidence on request, remembers it for a minute, and counts nothing: a question pages nobody', async () => {
+    const checkedAt = async (query = '') =>
+      (await ask(`/trading/autonomy/evidence-continuity${query}`)).body['checked_at'];
+    const first = await checkedAt();
+    time = now + 59_000;
+    try {
+      expect(await checkedAt()).toBe(first);
+      expect(await checkedAt('?run_limit=50')).toBe('2026-02-13T15:30:59.000Z');
+      expect(await checkedAt('?refresh')).toBe('2026-02-13T15:30:59.000Z');
+    } finally {
+      time = now;
+    }
     const { body } = await ask('/trading/autonomy/evidence-continuity?refresh&run_limit=50');
-    expect(checks()).toBe(before + 1);
-    expect(telemetry.value('evidence_continuity_failures_total')).toBe(checks());
+    expect(telemetry.value('evidence_continuity_checks_total')).toBeUndefined();
+    expect(telemetry.value('evidence_continuity_failures_total')).toBeUndefined();
     expect(body).toEqual({
       checked_at: '2026-02-13T15:30:00.000Z',
       checked_runs: 0,

@@ -52,6 +52,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   },
   'heartbeat-missing': { firing: { cycles: null }, calm: { cycles: 1 }, almost: [{ cycles: 2 }] },
   'ledger-unmeasured': { firing: { measured: null }, calm: { measured: 1 }, almost: [{ measured: 2 }] },
+  'drawdown-unmeasured': { firing: { measured: null }, calm: { measured: 1 }, almost: [{ measured: 2 }] },
   'universe-degraded': {
     firing: { cycles: 1, degraded: 1 },
     calm: { cycles: 1 },
@@ -87,7 +88,15 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       { sample: 20, coverage: 0.99 },
     ],
   },
-  'watcher-silent': { firing: { invocations: null }, calm: { invocations: 1 }, almost: [{ invocations: 2 }] },
+  'watcher-silent': {
+    firing: { invocations: null, errors: null },
+    calm: { invocations: 1, errors: 0 },
+    // A retry that went well, and errors that have not arrived.
+    almost: [
+      { invocations: 2, errors: 1 },
+      { invocations: 1, errors: null },
+    ],
+  },
   ...Object.fromEntries(
     deployedRows
       .filter(({ id }) => id.startsWith('function-events-lost-'))
@@ -225,8 +234,19 @@ describe('watcher-silent', () => {
     expect(alarmedMinutes(day)).toEqual([]);
   });
 
+  it('pages when the watcher is invoked every minute and every invocation fails, and clears with the first that does not', () => {
+    const healthy = repeat({ invocations: 1, errors: 0 }, settled(row));
+    const crashing = repeat({ invocations: 1, errors: 1 }, 10);
+    const found = states(row, [...healthy, ...crashing, ...healthy]);
+    expect(found.indexOf('ALARM')).toBe(healthy.length + row.breaching.points - 1);
+    expect(found[healthy.length + crashing.length - 1]).toBe('ALARM');
+    expect(found[healthy.length + crashing.length]).toBe('OK');
+  });
+
   it('lives with Lambda reporting the newest two minutes late', () => {
-    expect(states(row, repeat({ invocations: 1 }, 60), { late: 2 }).slice(settled(row))).not.toContain('ALARM');
+    expect(states(row, repeat({ invocations: 1, errors: 0 }, 60), { late: 2 }).slice(settled(row))).not.toContain(
+      'ALARM',
+    );
   });
 
   it('watches hours that its schedule covers in both halves of the year', () => {

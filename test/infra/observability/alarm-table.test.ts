@@ -44,7 +44,16 @@ const required: readonly (readonly [what: string, severity: AlarmRow['severity']
     'page',
     ['dead-letters-lean-execution-queue-dead-letter', 'dead-letters-alpaca-execution-queue-dead-letter'],
   ],
-  ['other dead letters', 'ticket', ['dead-letters-order-follow-up-queue-dead-letter']],
+  [
+    'other dead letters',
+    'ticket',
+    [
+      'dead-letters-order-follow-up-queue-dead-letter',
+      'dead-letters-schedule-dead-letter-queue',
+      'dead-letters-invocation-dead-letter-queue',
+    ],
+  ],
+  ['notifications that reached nobody', 'page', ['dead-letters-notification-dead-letter-queue']],
   ['approval pending', 'ticket', ['approval-pending']],
   ['promotion workflow failed', 'ticket', ['promotion-workflow-failed']],
   [
@@ -59,7 +68,26 @@ const required: readonly (readonly [what: string, severity: AlarmRow['severity']
   ['drill overdue in live', 'page', ['drill-overdue-live']],
   ['calendar unknown', 'page', ['calendar-unknown']],
   ['ledger not measured', 'page', ['ledger-unmeasured']],
+  ['drawdown not measured', 'page', ['drawdown-unmeasured']],
   ['migration state', 'page', ['migration-state']],
+];
+
+/** States that may stand for hours or days, with the only pages that may go unheard while they do. */
+const standing: readonly (readonly [what: string, ids: readonly string[]])[] = [
+  ['an unknown calendar', ['calendar-unknown']],
+  ['an open break', ['open-critical-break']],
+  ['a missing reconciliation', ['reconciliation-missing']],
+  ['a day that lost too much', ['drawdown-stop']],
+  ['an account nobody can read', ['drawdown-unmeasured']],
+  ['an order of unknown outcome', ['order-unknown']],
+  ['a notification that reached nobody', ['dead-letters-notification-dead-letter-queue']],
+  [
+    'a dead letter of an order',
+    ['dead-letters-lean-execution-queue-dead-letter', 'dead-letters-alpaca-execution-queue-dead-letter'],
+  ],
+  ['an engaged control', ['emergency-stop-active', 'kill-switch-engaged']],
+  ['a disabled adapter', ['lean-fallback-ratio', 'lean-disabled', 'lean-breaker-open']],
+  ['a hole in the provenance of 24 h', ['provenance-coverage', 'provenance-unknown']],
 ];
 
 const filesUnder = (directory: string): readonly string[] =>
@@ -123,6 +151,13 @@ describe('the alarm table', () => {
       }
     },
   );
+
+  it.each(standing)('lets %s mute no page but its like', (_what, ids) => {
+    const own = new Set(rows.filter(({ id }) => ids.includes(id)).map(({ theme }) => theme));
+    const heardWith = rows.filter(({ theme, severity }) => own.has(theme) && severity === 'page').map(({ id }) => id);
+    expect(own.size).toBe(1);
+    expect(heardWith.toSorted()).toEqual(ids.toSorted());
+  });
 
   it.each(deployedRows.map((row) => [row.id, row] as const))(
     'deploys %s on metrics that our sources emit',

@@ -46,7 +46,8 @@ const alarmsOn = (metricName: string, logicalId: string): readonly TemplateAlarm
 describe('the observability stack', () => {
   it.each(functionNames)('watches errors, throttles and duration of %s', (name) => {
     const id = functionLogicalId(name);
-    expect(alarmsOn('Errors', id)).toHaveLength(1);
+    const errors = alarmsOn('Errors', id).filter(({ description }) => description.includes('function-errors.md'));
+    expect(errors).toHaveLength(1);
     expect(alarmsOn('Throttles', id)).toHaveLength(1);
     const [duration] = alarmsOn('Duration', id);
     expect(duration?.threshold).toBe(0.8 * functionTable[name].timeoutSeconds * 1_000);
@@ -68,8 +69,13 @@ describe('the observability stack', () => {
     expect(letters?.threshold).toBe(1);
   });
 
-  it.each(Object.values(undeliveredQueues))('watches %s', (logicalId) => {
-    expect(alarmsOn('ApproximateNumberOfMessagesVisible', logicalId)).toHaveLength(1);
+  it.each([
+    [undeliveredQueues.scheduleDeadLetter, 'dead-letters.md'],
+    [undeliveredQueues.invocationDeadLetter, 'dead-letters.md'],
+    [undeliveredQueues.notificationDeadLetter, 'dead-letters-notifications.md'],
+  ])('watches %s', (logicalId, runbook) => {
+    const found = alarmsOn('ApproximateNumberOfMessagesVisible', logicalId);
+    expect(found.map(({ description }) => description)).toEqual([expect.stringContaining(`infra/runbooks/${runbook}`)]);
   });
 
   it.each(['InvocationDroppedCount', 'TargetErrorCount', 'InvocationThrottleCount'])(
@@ -80,7 +86,9 @@ describe('the observability stack', () => {
   );
 
   it('watches the watcher and the operator API', () => {
-    expect(alarmsOn('Invocations', functionLogicalId('freshness-check'))).toHaveLength(1);
+    const [watcher, ...others] = alarmsOn('Invocations', functionLogicalId('freshness-check'));
+    expect(others).toEqual([]);
+    expect(alarmsOn('Errors', functionLogicalId('freshness-check'))).toContain(watcher);
     expect(alarms.flatMap(({ metrics }) => Object.values(metrics)).filter(({ name }) => name === '5xx')).toHaveLength(
       1,
     );

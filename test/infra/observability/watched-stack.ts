@@ -4,6 +4,7 @@ import { App, type CfnResource, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 
+import { scheduleGroupLogicalId, undeliveredQueues } from '../../../infra/constructs/logical-id.ts';
 import type { AlarmRow } from '../../../infra/constructs/observability/alarm-row.ts';
 import { Alarms } from '../../../infra/constructs/observability/alarms.ts';
 import { Dashboards } from '../../../infra/constructs/observability/dashboards.ts';
@@ -25,13 +26,20 @@ export const watched: Watched = {
     execution: fifo,
     maximumAgeSeconds: fifo ? 60 : 1_800,
   })),
-  deadLetterQueues: Object.values(queues).map(({ logicalId, fifo }) => ({
-    name: `${kebabCase(logicalId)}-dead-letter`,
-    queueName: `${logicalId}DeadLetter`,
-    execution: fifo,
-  })),
+  deadLetterQueues: [
+    ...Object.values(queues).map(({ logicalId, fifo }) => ({
+      name: `${kebabCase(logicalId)}-dead-letter`,
+      queueName: `${logicalId}DeadLetter`,
+      holds: fifo ? ('orders' as const) : ('other' as const),
+    })),
+    ...Object.entries(undeliveredQueues).map(([name, logicalId]) => ({
+      name: kebabCase(logicalId),
+      queueName: logicalId,
+      holds: name === 'notificationDeadLetter' ? ('notifications' as const) : ('other' as const),
+    })),
+  ],
   watcherFunctionName: 'freshness-check-function',
-  scheduleGroup: 'default',
+  scheduleGroup: scheduleGroupLogicalId,
   maximumEventAgeSeconds: 60,
   operatorApiId: 'operator',
 };

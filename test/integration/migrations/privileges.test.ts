@@ -79,12 +79,15 @@ describe('privileges of the runtime role', () => {
 
   it('draws fencing tokens that rise', async () => {
     const draw = async (): Promise<number> => {
-      const { rows } = await db.app.query<{ token: number }>(`SELECT nextval('fencing_token') AS token`);
+      const { rows } = await db.app.query<{ token: number }>('SELECT next_fencing_token() AS token');
       return rows[0]!.token;
     };
     const first = await draw();
     expect(await draw()).toBeGreaterThan(first);
     expect(runtimeSequences).toContain('fencing_token');
+    await expect(db.readonly.query('SELECT next_fencing_token()')).rejects.toThrow(
+      'permission denied for function next_fencing_token',
+    );
   });
 });
 
@@ -146,9 +149,11 @@ describe('boot check', () => {
       await db.owner.query('REVOKE INSERT ON research_promotions FROM torghut_app');
       await db.owner.query('REVOKE UPDATE (cleared_by) ON trading_controls FROM torghut_app');
       await db.owner.query('REVOKE USAGE ON SEQUENCE fencing_token FROM torghut_app');
+      await db.owner.query('REVOKE EXECUTE ON FUNCTION next_fencing_token() FROM torghut_app');
       const revoked = await checkBoot(db.app, { now });
       expect(revoked.ok).toBe(false);
       expect(revoked.missingPrivileges).toEqual([
+        'EXECUTE on next_fencing_token()',
         'INSERT on research_promotions',
         'UPDATE on trading_controls.cleared_by',
         'USAGE on fencing_token',
@@ -215,6 +220,24 @@ describe('boot check', () => {
       const gone = { query: () => Promise.reject(new Error('connection refused')) } as unknown as pg.Pool;
       expect(await checkBoot(gone, { now })).toMatchObject({ ok: false, controlsReadable: false });
     } finally {
+      await db.close();
+    }
+  });
+
+  it('gives up once on a database that hangs, within 10 s, and says so in one line', async () => {
+    const db = await testDatabase();
+    const holder = await db.owner.connect();
+    try {
+      await holder.query('BEGIN; LOCK TABLE trading_controls IN ACCESS EXCLUSIVE MODE');
+      const began = performance.now();
+      const hung = await checkBoot(db.app, { now });
+      expect(performance.now() - began).toBeLessThan(5_000);
+      expect(hung).toMatchObject({ ok: false, schemaVersion: null, schemaCompatible: false, controlsReadable: false });
+      expect(hung.problems).toEqual(['the database cannot be asked: Query read timeout']);
+      await holder.query('ROLLBACK');
+      expect(await checkBoot(db.app, { now })).toMatchObject({ ok: true });
+    } finally {
+      holder.release();
       await db.close();
     }
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { executionRequestJson, floorTo, minute, queues, secretKeys, toText, type QueueName } from '@torghut/domain';
-import type { LambdaFunction } from '@torghut/platform';
+import { createTelemetry, type LambdaFunction, readLedgerRelease } from '@torghut/platform';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as alpacaRouter from '../../../functions/alpaca-router/handler.ts';
@@ -15,6 +15,8 @@ import * as freshnessCheck from '../../../functions/freshness-check/handler.ts';
 import * as freshnessCheckWire from '../../../functions/freshness-check/wire.ts';
 import * as leanRouter from '../../../functions/lean-router/handler.ts';
 import * as leanRouterWire from '../../../functions/lean-router/wire.ts';
+import * as migrate from '../../../functions/migrate/handler.ts';
+import * as migrateWire from '../../../functions/migrate/wire.ts';
 import * as operatorApi from '../../../functions/operator-api/handler.ts';
 import * as operatorApiWire from '../../../functions/operator-api/wire.ts';
 import * as orderSync from '../../../functions/order-sync/handler.ts';
@@ -31,12 +33,15 @@ import {
 } from '../../../infra/local/twins/index.ts';
 import { startExecution, type ExecutionWorld } from '../../support/execution.ts';
 import { localAws, queueSettings, type LocalAws } from '../../support/local-aws.ts';
+import { postgresMigrations } from '../../support/migrations.ts';
+import { startResponseUrl } from '../../support/response-url.ts';
 
 /** Part of every secret value, right or wrong, and of nothing else. */
 const canary = 'canary-1f6b';
 const value = (name: string): string => `${canary}-${name}`;
 const symbols = ['AAPL', 'NVDA', 'MSFT'];
 const role = `canary_${randomUUID().slice(0, 8)}`;
+const ownerRole = `${role}_owner`;
 
 let directory: string;
 let clickhouse: LocalClickHouse;
@@ -89,6 +94,7 @@ beforeEach(async () => {
   world = await startExecution();
   const { clock } = world;
   await administer(`CREATE ROLE ${role} LOGIN PASSWORD '${value('database')}' IN ROLE torghut_app`);
+  await administer(`CREATE ROLE ${ownerRole} LOGIN PASSWORD '${value('owner')}' IN ROLE torghut_owner`);
   aws = await localAws();
   for (const name of ['lean.fifo', 'alpaca.fifo', 'followUp']) aws.engine.createQueue(queueSettings(name));
   const credentials = { keyId: 'PKTEST', secretKey: value('alpaca') };
@@ -144,6 +150,7 @@ const dropRole = async (): Promise<void> => {
   const client = new pg.Client({ connectionString: world.database.url('postgres').replace(/[^/]*$/, 'postgres') });
   await client.connect();
   await client.query(`DROP ROLE ${role}`);
+  await client.query(`DROP ROLE ${ownerRole}`);
   await client.end();
 };
 
@@ -198,6 +205,38 @@ const runAll = async (): Promise<readonly string[]> => {
   return failed;
 };
 
+/** Has the migration answer a deployment; resolves with the status it gave. */
+const runMigration = async (): Promise<unknown> => {
+  const { clock } = world;
+  const deployment = await startResponseUrl();
+  const handler = migrate.createHandler(createTelemetry({ service: 'migrate' }), () =>
+    migrateWire.wire(
+      { ...environment, DATABASE_OWNER_SECRET_ID: 'owner' },
+      {
+        clock,
+        release: () => readLedgerRelease(postgresMigrations, join(postgresMigrations, '../../infra/strategies.yaml')),
+      },
+    ),
+  );
+  const event = {
+    RequestType: 'Update',
+    ResponseURL: deployment.url,
+    StackId: 'stack',
+    RequestId: 'request',
+    LogicalResourceId: 'LedgerMigration',
+  };
+  try {
+    await handler(
+      event,
+      lambdaContexts(clock, { functionName: 'migrate', timeoutSeconds: 60, memoryMegabytes: 512 })(),
+    );
+  } finally {
+    await deployment.close();
+  }
+  shown.push(inspect(deployment.answers, { depth: 10 }));
+  return deployment.answers[0]?.body['Status'];
+};
+
 const expectNothingShown = (): void => {
   const places = [...shown, JSON.stringify(environment), JSON.stringify(process.env)];
   expect(places.filter((text) => text.includes(canary)).map((text) => text.slice(0, 2_000))).toEqual([]);
@@ -238,5 +277,53 @@ describe('no secret value is shown in a log, an error, an answer, a record or an
     expect(await runAll()).toHaveLength(Object.keys(wired).length);
     expect(shown.join('')).toMatch(/secret database: (?:expected a JSON document|not of the expected form)/);
     expectNothingShown();
+  });
+
+  describe('by the migration of a deployment', () => {
+    const putOwner = (password: string): void => {
+      const { host, port } = world.database.config('torghut_owner');
+      aws.secrets.put(
+        'owner',
+        JSON.stringify({ host, port, dbname: world.database.name, username: ownerRole, password }),
+      );
+    };
+
+    it('that works', async () => {
+      putOwner(value('owner'));
+      expect(await runMigration(), shown.join('')).toBe('SUCCESS');
+      expect(shown.join('')).toContain('custom resource applied');
+      expectNothingShown();
+    });
+
+    const refusals: readonly (readonly [string, () => void, string])[] = [
+      [
+        'whose owner the database refuses',
+        () => {
+          putOwner(value('wrong'));
+        },
+        'the database refused role and password',
+      ],
+      [
+        'whose runtime password cannot be set',
+        () => {
+          putOwner(value('owner'));
+          aws.secrets.put('database', JSON.stringify({ username: 'torghut_app', password: value('pässword') }));
+        },
+        'expected printable ASCII',
+      ],
+      [
+        'whose secrets hold something else',
+        () => {
+          aws.secrets.put('owner', `password=${value('text')}`);
+        },
+        'expected a JSON document',
+      ],
+    ];
+    it.each(refusals)('%s', async (_title, arrange, reason) => {
+      arrange();
+      expect(await runMigration()).toBe('FAILED');
+      expect(shown.join('')).toContain(reason);
+      expectNothingShown();
+    });
   });
 });

@@ -104,7 +104,7 @@ const uses = (connections: Connections): Record<Service, () => Promise<boolean>>
       return true;
     },
     clickhouse: async () => {
-      store ??= await connections.clickhouse();
+      store ??= connections.clickhouse();
       return (await store.query({ sql: 'SELECT 1' })).ok;
     },
     alpaca: async () => (await broker.marketClock()).ok,
@@ -155,6 +155,17 @@ afterEach(async () => {
   await (await warm.database()).end();
   await Promise.all([alpaca.stop(), lean.stop(), jangar.stop(), clickhouse.stop()]);
   await aws.close();
+});
+
+it('says so when the secret of the database names another place or user: only the password may be rotated in place', async () => {
+  const use = uses(warm).database;
+  expect(await use()).toBe(true);
+  aws.secrets.put('database', JSON.stringify({ ...place(), username: 'torghut_app_clone', password: 'two' }));
+  expect(await use()).toBe(true);
+  clock.advance(5 * minute);
+  await expect(use()).rejects.toThrow(
+    /^the database secret names another username than this process was started with; only the password may be rotated in place/,
+  );
 });
 
 describe.each(names)('a container that stays warm while the credentials of %s are rotated', (service) => {

@@ -60,6 +60,39 @@ describe('credentials', () => {
     expect(read).toHaveBeenCalledTimes(4);
   });
 
+  it('that a writer was refused with are read anew by whoever comes next, once for a burst, and not awaited', async () => {
+    const used = await credentials.get();
+    published = 'two';
+    for (let refusal = 0; refusal < 100; refusal += 1) credentials.doubt(used);
+    expect(read).toHaveBeenCalledTimes(1);
+    expect(await Promise.all([credentials.get(), credentials.get()])).toEqual([
+      { password: 'two' },
+      { password: 'two' },
+    ]);
+    // Somebody who was refused with the old ones comes late.
+    credentials.doubt(used);
+    await credentials.get();
+    expect(read).toHaveBeenCalledTimes(2);
+  });
+
+  it('that were doubted are read anew for a reader that is refused before anybody asked for them', async () => {
+    const used = await credentials.get();
+    published = 'two';
+    credentials.doubt(used);
+    expect(await credentials.renew(used)).toEqual({ password: 'two' });
+    await credentials.get();
+    expect(read).toHaveBeenCalledTimes(2);
+  });
+
+  it('that were doubted are used on within their age while the source cannot be read', async () => {
+    const used = await credentials.get();
+    read.mockRejectedValue(new Error('unavailable'));
+    credentials.doubt(used);
+    expect(await credentials.get()).toEqual(used);
+    await credentials.get();
+    expect(read).toHaveBeenCalledTimes(2);
+  });
+
   it('that are the same as before are not tried again', async () => {
     const attempt = vi.fn(() => Promise.resolve('refused'));
     await withRenewal(credentials, attempt, () => true);

@@ -1,8 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { clickHouseHealth, createClickHouse, createMemoryTelemetry, fixedCredentials } from '@torghut/platform';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { testClickHouse } from '../../support/clickhouse.ts';
+import { testClickHouse, type TestClickHouse } from '../../support/clickhouse.ts';
 
 const tables = { signals: 'torghut.ta_signals', bars: 'torghut.ta_microbars' };
 
@@ -13,13 +14,7 @@ const reader = (url: string) => {
   return { read: clickHouseHealth(clickhouse, tables, telemetry), telemetry };
 };
 
-/** A server that answers every statement the same. */
-const answering = async (status: number, code: string | null, body: string): Promise<string> => {
-  const server: Server = createServer((request, response) => {
-    request.resume();
-    response.writeHead(status, code === null ? {} : { 'x-clickhouse-exception-code': code });
-    response.end(body);
-  });
+const listening = async (server: Server): Promise<string> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
     server.closeAllConnections();
@@ -28,21 +23,59 @@ const answering = async (status: number, code: string | null, body: string): Pro
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 };
 
+/** A server that answers every statement the same. */
+const answering = async (status: number, code: string | null, body: string): Promise<string> => {
+  const server: Server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(status, code === null ? {} : { 'x-clickhouse-exception-code': code });
+    response.end(body);
+  });
+  return listening(server);
+};
+
+/** The engine, which cannot replicate without a keeper, with the `replicas` of its database in place of its own. */
+const replicating = async ({ url, database }: TestClickHouse): Promise<string> => {
+  const server = createServer((request, response) => {
+    void (async () => {
+      const statement = (await text(request)).replaceAll('system.replicas', `${database}.replicas`);
+      const { authorization = '', 'content-type': type = 'text/plain' } = request.headers;
+      const answer = await fetch(new URL(request.url ?? '/', url), {
+        method: 'POST',
+        headers: { authorization, 'content-type': type },
+        body: statement,
+      });
+      response.writeHead(answer.status).end(await answer.text());
+    })();
+  });
+  return listening(server);
+};
+
 describe('health of the signal store', () => {
   it('is read from a real engine, which replicates nothing and has a disk', async () => {
     const engine = await testClickHouse();
     onTestFinished(() => engine.close());
     const { read, telemetry } = reader(engine.url);
     const health = await read();
-    expect(health?.readonly).toBe(false);
+    expect(health?.readonly).toBeNull();
     expect(health?.diskFreeRatio).toBeGreaterThan(0);
     expect(health?.diskFreeRatio).toBeLessThanOrEqual(1);
     expect(telemetry.logs()).toEqual([]);
   });
 
-  it('reports a replica that refuses writes', async () => {
-    const { read } = reader(await answering(200, null, '["1",0.05]\n'));
-    expect(await read()).toEqual({ readonly: true, diskFreeRatio: 0.05 });
+  it.each<[string, string, boolean | null]>([
+    ['a replica that refuses writes', `('torghut', 'ta_signals', 0), ('torghut', 'ta_microbars', 1)`, true],
+    ['replicas that take writes', `('torghut', 'ta_signals', 0), ('torghut', 'ta_microbars', 0)`, false],
+    ['no replica where only the tables of others are replicated', `('other', 'ta_signals', 1)`, null],
+  ])('reports %s', async (_title, replicas, readonly) => {
+    const engine = await testClickHouse();
+    onTestFinished(() => engine.close());
+    await engine.client.command({
+      query: 'CREATE TABLE replicas (database String, table String, is_readonly UInt8) ENGINE = Memory',
+    });
+    await engine.client.command({ query: `INSERT INTO replicas VALUES ${replicas}` });
+    const { read, telemetry } = reader(await replicating(engine));
+    expect((await read())?.readonly).toBe(readonly);
+    expect(telemetry.logs()).toEqual([]);
   });
 
   it('is unknown to an account that may not ask, which is said once', async () => {

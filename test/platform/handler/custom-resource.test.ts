@@ -139,6 +139,21 @@ describe('a custom resource', () => {
     ]);
   });
 
+  it('says what the work was at when its time was over, but does not wait for it long', async () => {
+    const endless = (signal: AbortSignal) =>
+      new Promise<string>((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(new Error('0016_endless.sql, line 2'));
+        });
+      });
+    await invoke(endless, {}, 10_020);
+    await invoke(() => new Promise<string>(() => undefined), {}, 10_020);
+    expect(waiting.answers.map(({ body }) => [body['Status'], body['Reason']])).toEqual([
+      ['FAILED', 'not finished within the 0 s it may take: 0016_endless.sql, line 2'],
+      ['FAILED', 'not finished within the 0 s it may take'],
+    ]);
+  });
+
   it.each([503, null])('repeats an answer that did not arrive (%s) once', async (failure) => {
     waiting.failures.push(failure);
     await invoke(done);

@@ -288,6 +288,18 @@ describe("the runner's key", () => {
     expect(accepted()).toBe(1);
   });
 
+  it('keeps nobody waiting who has a refused submit to report while the secret does not answer', async () => {
+    const keys = [Promise.resolve('old'), new Promise<string>(() => undefined)];
+    const read = vi.fn(() => keys[read.mock.calls.length - 1] ?? Promise.reject(new Error('a third read')));
+    runner.setApiKey('new');
+    const keyed = leanVenue(
+      { baseUrl: runner.url, apiKey: cachedCredentials({ read, clock, maxAgeSeconds: 300 }) },
+      clock,
+    );
+    expect(await keyed.submit(buyOrder(), permit)).toMatchObject({ kind: 'unknown', failure: 'http_401' });
+    expect(read).toHaveBeenCalledTimes(1);
+  });
+
   it('is not doubted when the broker refuses the order with the same status', async () => {
     const read = vi.fn(() => Promise.resolve('one'));
     runner.setApiKey('one');

@@ -98,7 +98,7 @@ describe('the measures of an empty ledger', () => {
 });
 
 describe('controls, adapters and stages', () => {
-  it('[S5] are those in force: a superseded row says nothing any more', async () => {
+  it('are those in force: a superseded row says nothing any more', async () => {
     const { put, gauges } = await ledger();
     await put('trading_controls', { engaged: true, superseded_at: ago(minute) });
     await put('trading_controls', { engaged: false });
@@ -167,7 +167,7 @@ describe('signals', () => {
 });
 
 describe('orders', () => {
-  it('[S5] are unknown from the moment they were sent, also when their worker died before it could say so', async () => {
+  it('are unknown from the moment they were sent, also when their worker died before it could say so', async () => {
     const { receipt, gauges } = await ledger();
     const age = async (): Promise<number | undefined> => (await gauges())('unknown_order_age_seconds');
     await receipt({ state: 'claimed', claimed_at: ago(hour) });
@@ -220,7 +220,7 @@ describe('orders', () => {
 });
 
 describe('executions', () => {
-  it('[S5] of 24 hours are judged by both adapters, and their slippage is averaged', async () => {
+  it('of 24 hours are judged by both adapters, and their slippage is averaged', async () => {
     const { database, execution, gauges } = await ledger();
     await execution({ id: sampleIds.execution });
     await execution({
@@ -254,6 +254,16 @@ describe('executions', () => {
     await equity('10', '2026-02-13T14:59:30Z', { complete: false });
     await equity('200000', '2026-02-12T20:00:00Z', { session_date: '2026-02-12' });
     expect((await gauges())('drawdown_fraction')).toBe(0.05);
+  });
+
+  it.each<[string, number, number | undefined]>([
+    ['is known for five minutes', 5 * minute, 0.05],
+    ['is not known any longer than that', 5 * minute + second, undefined],
+  ])('leave a drawdown that %s after the equity was read last', async (_title, age, expected) => {
+    const { put, gauges } = await ledger();
+    await put('position_snapshots', { equity: '100000', as_of: '2026-02-13T13:00:00Z', kind: 'day_start' });
+    await put('position_snapshots', { equity: '95000', as_of: ago(age) });
+    expect((await gauges())('drawdown_fraction')).toBe(expected);
   });
 
   it('leave breaks, reconciliations and drills behind: what is open, nightly and successful counts', async () => {

@@ -118,6 +118,29 @@ describe('pool', () => {
     }
   });
 
+  it('leaves no statement running after its client has given up on it', async () => {
+    const administrator = new pg.Client({ connectionString: db.url('postgres') });
+    await administrator.connect();
+    const pool = createPool({ ...db.config('torghut_app'), applicationName: 'gave-up', statementTimeoutMs: 20 });
+    try {
+      // As the migration sets it, only shorter, and after the client's own limit of a second more than 20 ms.
+      await administrator.query(`ALTER ROLE torghut_app IN DATABASE ${db.name} SET statement_timeout = '1500ms'`);
+      const running = async (): Promise<number> => {
+        const { rows } = await administrator.query<{ count: string }>(
+          `SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gave-up' AND state = 'active'`,
+        );
+        return Number(rows[0]?.count);
+      };
+      await expect(pool.query('SELECT pg_sleep(60)')).rejects.toThrow('Query read timeout');
+      expect(await running()).toBe(1);
+      await expect.poll(running, { timeout: 5_000 }).toBe(0);
+    } finally {
+      await pool.end();
+      await administrator.query(`ALTER ROLE torghut_app IN DATABASE ${db.name} RESET statement_timeout`);
+      await administrator.end();
+    }
+  });
+
   it('lends no connection on which a statement may still be running', async () => {
     const pool = createPool({ ...db.config('torghut_app'), statementTimeoutMs: 20 });
     try {
@@ -177,7 +200,7 @@ describe('transactions', () => {
   it('leave no setting behind', async () => {
     await inTransaction(db.app, (client) => client.query(`SET LOCAL statement_timeout = '1h'`));
     const { rows } = await db.app.query<{ timeout: string }>(`SELECT current_setting('statement_timeout') AS timeout`);
-    expect(rows).toEqual([{ timeout: '0' }]);
+    expect(rows).toEqual([{ timeout: '8s' }]);
   });
 
   it('bound each of their statements, which costs no message of its own', async () => {

@@ -1,10 +1,10 @@
 import { second, type Instant } from '../instant.ts';
 import { gaugeSample, type GaugeSample } from './gauge-sample.ts';
 
-/** Condition of the servers that hold the signals. */
+/** Condition of the server that answers for the signals. */
 export interface SignalStoreHealth {
-  /** Whether a replica of a signal table refuses writes; false where nothing is replicated. */
-  readonly readonly: boolean;
+  /** Whether a replica of a signal table refuses writes; null where none is replicated. */
+  readonly readonly: boolean | null;
   /** Free share of the fullest disk, within 0..1; null when no disk has a size. */
   readonly diskFreeRatio: number | null;
 }

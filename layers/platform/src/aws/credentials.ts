@@ -10,6 +10,8 @@ export interface Credentials<T> {
    * nothing else to try: the same again, an unreadable source, or a source that was read anew a moment ago.
    */
   renew(refused: T): Promise<T | null>;
+  /** Notes that `refused` was not let in, for whoever cannot wait: what `renew` would read anew, the next `get` does. */
+  doubt(refused: T): void;
 }
 
 export interface CredentialsSource<T> {
@@ -29,28 +31,44 @@ export const cachedCredentials = <T>({ read, clock, maxAgeSeconds }: Credentials
   let kept: { readonly value: T; readonly readAt: Instant } | null = null;
   let reading: Promise<T> | null = null;
   let renewedAt: Instant | null = null;
+  let doubted = false;
 
   const readNow = (): Promise<T> =>
     (reading ??= read()
       .then((value) => {
         kept = { value, readAt: clock.now() };
+        doubted = false;
         return value;
       })
       .finally(() => {
         reading = null;
       }));
 
+  /** One read for a refusal. What cannot be read anew is used on: a refusal says more than a source that is not there. */
+  const readForRefusal = async (): Promise<void> => {
+    await readNow().catch(() => undefined);
+    doubted = false;
+  };
+  const pauses = (): boolean => renewedAt !== null && clock.now() - renewedAt < renewalPauseSeconds * second;
+  const isKept = (refused: T): boolean => kept === null || isDeepStrictEqual(kept.value, refused);
+
   return {
-    get: async () =>
-      kept !== null && clock.now() - kept.readAt < maxAgeSeconds * second ? kept.value : await readNow(),
+    get: async () => {
+      if (doubted) await readForRefusal();
+      return kept !== null && clock.now() - kept.readAt < maxAgeSeconds * second ? kept.value : await readNow();
+    },
+
+    doubt: (refused) => {
+      if (!isKept(refused) || pauses()) return;
+      renewedAt = clock.now();
+      doubted = true;
+    },
 
     renew: async (refused) => {
-      const pauses = renewedAt !== null && clock.now() - renewedAt < renewalPauseSeconds * second;
-      if (kept === null || isDeepStrictEqual(kept.value, refused)) {
-        if (pauses && reading === null) return null;
-        if (!pauses) renewedAt = clock.now();
-        // The caller has a refusal to report, which says more than that the source could not be asked about it.
-        await readNow().catch(() => undefined);
+      if (isKept(refused)) {
+        if (pauses() && reading === null && !doubted) return null;
+        if (!pauses()) renewedAt = clock.now();
+        await readForRefusal();
       }
       return kept === null || isDeepStrictEqual(kept.value, refused) ? null : kept.value;
     },
@@ -61,6 +79,7 @@ export const cachedCredentials = <T>({ read, clock, maxAgeSeconds }: Credentials
 export const fixedCredentials = <T>(value: T): Credentials<T> => ({
   get: () => Promise.resolve(value),
   renew: () => Promise.resolve(null),
+  doubt: () => undefined,
 });
 
 /**

@@ -6,12 +6,13 @@ import type { SignalTables } from './signal-store.ts';
 const accessDenied = ' 497:';
 
 /**
- * Condition of the servers, from the tables they keep about themselves: bounded by what they have, not by what they hold.
- * A share of a disk without a size, such as a bucket, is no figure.
+ * Condition of the server that answers, and of no other: from the tables it keeps about itself, bounded by what it has and
+ * not by what it holds. Where none of our tables is replicated there is no replica to speak of. A share of a disk without a
+ * size, such as a bucket, is no figure.
  */
 const statement = `
 SELECT
-  (SELECT countIf(is_readonly) FROM system.replicas WHERE concat(database, '.', table) IN ({tables: Array(String)})),
+  (SELECT maxOrNull(is_readonly) FROM system.replicas WHERE concat(database, '.', table) IN ({tables: Array(String)})),
   (SELECT minOrNull(free_space / total_space) FROM system.disks WHERE total_space > 0 AND total_space < toUInt64(-1))`;
 
 /**
@@ -28,8 +29,8 @@ export const clickHouseHealth = (
     const answer = await clickhouse.query<SignalStoreHealth>({
       sql: statement,
       parameters: { tables: Object.values(tables) as string[] },
-      row: ([readonlyReplicas, diskFreeRatio]) => ({
-        readonly: Number(readonlyReplicas) > 0,
+      row: ([readonly, diskFreeRatio]) => ({
+        readonly: readonly === null ? null : Number(readonly) > 0,
         diskFreeRatio: diskFreeRatio === null ? null : Number(diskFreeRatio),
       }),
     });

@@ -63,8 +63,8 @@ export interface Connections {
    */
   readonly ledger: () => Promise<Pool>;
   readonly ensureBoot: Invocation['ensureBoot'];
-  /** @throws SecretUnavailable */
-  readonly clickhouse: () => Promise<ClickHouse>;
+  /** A secret that cannot be read is an answer of the first query: a store that cannot be asked must stop nothing else. */
+  readonly clickhouse: () => ClickHouse;
   readonly alpaca: () => AlpacaConfig;
   readonly lean: () => LeanConfig;
   readonly jangar: () => JangarConfig;
@@ -193,17 +193,13 @@ export const connect = (service: string, environment: Environment, overrides: Ov
       return opened;
     },
 
-    clickhouse: async () => {
-      const credentials = secrets().credentials(required(secretKeys.clickhouse), clickhouseSecret);
-      // Read now: a secret that is missing refuses the start, and the first query need not wait for it.
-      await credentials.get();
-      return createClickHouse({
+    clickhouse: () =>
+      createClickHouse({
         url: requiredUrl('TA_CLICKHOUSE_URL', settings.TA_CLICKHOUSE_URL),
-        credentials,
+        credentials: secrets().credentials(required(secretKeys.clickhouse), clickhouseSecret),
         timeoutSeconds: settings.TA_CLICKHOUSE_TIMEOUT_SECONDS,
         clock,
-      });
-    },
+      }),
 
     alpaca: () => ({
       baseUrl: settings.APCA_API_BASE_URL,

@@ -12,7 +12,8 @@ export interface CustomResource {
   readonly id: string;
   /**
    * Brings it to what this release says, whether it is created or updated; repeating it does no harm. Resolves with a line
-   * for people. Its error's message becomes the reason the deployment gives. Once `signal` is aborted nobody waits.
+   * for people. Its error's message becomes the reason the deployment gives. Once `signal` is aborted it has a second
+   * to fail and so to say what it was at; after that nobody waits.
    */
   readonly apply: (signal: AbortSignal) => Promise<string>;
 }
@@ -44,6 +45,9 @@ interface Outcome {
 /** An answer takes at most two attempts of this length, and some time to get going. */
 const attemptTimeoutMs = 4_000;
 const answerMarginMs = 2 * attemptTimeoutMs + 2_000;
+
+/** Part of the margin: how long work that was told to stop may take to say where it stood. */
+const lastWordsMs = 1_000;
 
 /** CloudFormation takes 4 KB for the whole answer. */
 const longestReasonBytes = 1_024;
@@ -78,25 +82,29 @@ const decide = async (event: unknown, context: Context, { apply }: CustomResourc
     return { status: 'SUCCESS', reason: 'nothing to delete: what this resource stands for is kept' };
   }
   const stop = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<Outcome>((resolve) => {
-    const remainingMs = context.getRemainingTimeInMillis() - answerMarginMs;
-    timer = setTimeout(
-      () => {
-        resolve(failed(`not finished within the ${Math.round(Math.max(0, remainingMs) / 1_000)} s it may take`));
-        stop.abort();
-      },
-      Math.max(0, remainingMs),
-    );
-  });
   const work = Promise.resolve()
     .then(() => apply(stop.signal))
     .then(
       (line): Outcome => ({ status: 'SUCCESS', reason: shortened(line) }),
       (error: unknown) => failed(error instanceof Error ? error.message : String(error)),
     );
+  const limitMs = Math.max(0, context.getRemainingTimeInMillis() - answerMarginMs);
+  const inTime = await within(work, limitMs);
+  if (inTime !== null) return inTime;
+  stop.abort();
+  const late = await within(work, lastWordsMs);
+  const end = `not finished within the ${Math.round(limitMs / 1_000)} s it may take`;
+  return failed(late?.status === 'FAILED' ? `${end}: ${late.reason}` : end);
+};
+
+/** @returns null when it takes longer */
+const within = async <T>(work: Promise<T>, limitMs: number): Promise<T | null> => {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, limitMs, null);
+  });
   try {
-    return await Promise.race([work, deadline]);
+    return await Promise.race([work, limit]);
   } finally {
     clearTimeout(timer);
   }

@@ -46,6 +46,18 @@ export const databaseAddress = (environment: Environment): DatabaseAddress => {
   return { kind: 'identity', host: value(host), port: portNumber.data, database: value(name), user: value(user) };
 };
 
+/** The secret names another database or user than the one that is open, which a pool cannot follow. */
+export class DatabaseMoved extends Error {
+  override readonly name = 'DatabaseMoved';
+
+  constructor(changed: readonly string[]) {
+    super(
+      `the database secret names another ${changed.join(', ')} than this process was started with; only the password may ` +
+        'be rotated in place: deploy again, so that new processes start',
+    );
+  }
+}
+
 /** A database secret as Secrets Manager writes it for RDS. */
 const databaseSecret = z.object({
   host: z.string().min(1),
@@ -54,6 +66,8 @@ const databaseSecret = z.object({
   username: z.string().min(1),
   password: z.string(),
 });
+
+const placeKeys = ['host', 'port', 'dbname', 'username'] as const;
 
 const loopback = /^(?:127\.|localhost$|::1$)/;
 
@@ -68,8 +82,8 @@ export interface DatabaseOptions {
 }
 
 /**
- * A pool for the database at an address. A new connection signs in with a token or the password of the secret, so that a
- * rotation needs no restart. The network to any host but this one is encrypted, and the host proves who it is.
+ * A pool for the database at an address. A new connection signs in with a token or the password of the secret, so that its
+ * rotation needs no restart; a secret that names another place or user does, and refuses new connections until then. The network to any host but this one is encrypted, and the host proves who it is.
  * @throws SecretUnavailable
  */
 export const openDatabase = async (options: DatabaseOptions): Promise<Pool> => {
@@ -90,6 +104,13 @@ const ofSecret = async (
   { secrets }: DatabaseOptions,
 ): Promise<Login> => {
   const login = secrets.credentials(secretId, databaseSecret);
-  const { host, port, dbname, username } = await login.get();
-  return { host, port, database: dbname, user: username, login };
+  const opened = await login.get();
+  const { host, port, dbname, username } = opened;
+  const samePlace = (found: typeof opened): typeof opened => {
+    const changed = placeKeys.filter((key) => found[key] !== opened[key]);
+    if (changed.length > 0) throw new DatabaseMoved(changed);
+    return found;
+  };
+  const ofThisPlace = { ...login, get: async () => samePlace(await login.get()) };
+  return { host, port, database: dbname, user: username, login: ofThisPlace };
 };

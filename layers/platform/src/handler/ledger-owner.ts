@@ -32,10 +32,10 @@ const ownerSecret = z.object({
   port: z.coerce.number().int().min(1).max(65_535),
   dbname: z.string().min(1),
   username: z.string().min(1),
-  password: z.string(),
+  password: z.string().min(1),
 });
 
-const runtimeSecret = z.object({ username: z.string().min(1), password: z.string() });
+const runtimeSecret = z.object({ username: z.string().min(1), password: z.string().min(1) });
 
 const connectTimeoutMs = 10_000;
 const loopback = /^(?:127\.|localhost$|::1$)/;
@@ -68,6 +68,8 @@ export const connectOwner = async (options: OwnerOptions): Promise<LedgerOwner> 
     // A run that was given up leaves its lock as soon as the server sees that nobody listens, in a statement too.
     await connection.query(`SET client_connection_check_interval = '1s'`);
   } catch (error) {
+    // It may be up already; what ending it says must not hide why it is of no use.
+    await connection.end().catch(() => undefined);
     throw new OwnerCannotConnect(refusal(error, `${host}:${port}`, dbname, username, secretId), { cause: error });
   }
   return {
@@ -120,14 +122,20 @@ const advice: readonly (readonly [RegExp, string])[] = [
   [/^28/, 'the database refused role and password; correct the secret'],
   [/^3D000$/, 'there is no such database; create it, or correct dbname in the secret'],
   [/^(?:ENOTFOUND|EAI_AGAIN)$/, 'the host name does not resolve; correct host in the secret'],
+  [
+    /^(?:no answer|ECONN(?:REFUSED|RESET)|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/,
+    'nothing answers there; check host and port in the secret, and that security groups let this function through',
+  ],
   [/^(?:53|57)/, 'the database takes no connection now; try again'],
   [/CERT|SELF_SIGNED|SIGNATURE/, 'its certificate is not trusted; name its authority in NODE_EXTRA_CA_CERTS'],
 ];
 
+/** What the driver says when its time to connect is over. */
+const connectTimeout = 'timeout expired';
+
 const refusal = (error: unknown, address: string, database: string, role: string, secretId: string): string => {
-  const code = sqlState(error) ?? 'no answer';
-  const what =
-    advice.find(([codes]) => codes.test(code))?.[1] ??
-    'nothing answers there; check host and port in the secret, and that security groups let this function through';
+  const said = error instanceof Error ? error.message : String(error);
+  const code = sqlState(error) ?? (said === connectTimeout ? 'no answer' : 'no code');
+  const what = advice.find(([codes]) => codes.test(code))?.[1] ?? said;
   return `cannot connect as "${role}" to ${database} at ${address} (${code}): ${what} (${secretId})`;
 };

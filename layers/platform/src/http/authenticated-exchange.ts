@@ -14,12 +14,15 @@ export interface Authenticated<T> {
 export const authenticatedRead = <T>({ credentials, send, isRefused }: Authenticated<T>): Promise<HttpExchange> =>
   unlessUnavailable(() => withRenewal(credentials, send, (http) => http.kind === 'answer' && isRefused(http)));
 
-/** Exactly one exchange. When it was refused for its credentials they are renewed for whoever comes next. */
+/**
+ * Exactly one exchange. When it was refused for its credentials, whoever comes next reads them anew: the refusal is certain,
+ * and a caller that is cut off while it waits for a secret would not know that.
+ */
 export const authenticatedWrite = <T>({ credentials, send, isRefused }: Authenticated<T>): Promise<HttpExchange> =>
   unlessUnavailable(async () => {
     const used = await credentials.get();
     const http = await send(used);
-    if (http.kind === 'answer' && isRefused(http)) await credentials.renew(used);
+    if (http.kind === 'answer' && isRefused(http)) credentials.doubt(used);
     return http;
   });
 

@@ -1,7 +1,7 @@
 import { schemaVersion } from '@torghut/domain';
 import type { Instant } from '@torghut/domain';
-import type { Queryable } from './pool.ts';
-import { runtimePrivileges, runtimeSequences } from './privileges.ts';
+import { sqlState, type Queryable } from './pool.ts';
+import { runtimeFunctions, runtimePrivileges, runtimeSequences } from './privileges.ts';
 
 /** Whether this code may work with this database. */
 export interface BootCheck {
@@ -26,6 +26,7 @@ const missingPrivilegesStatement = `
   WHERE NOT coalesce(
     CASE
       WHEN needed.privilege = 'USAGE' THEN has_sequence_privilege(to_regclass(needed.relation), 'USAGE')
+      WHEN needed.privilege = 'EXECUTE' THEN has_function_privilege(to_regprocedure(needed.relation), 'EXECUTE')
       WHEN needed.column_name IS NULL THEN has_table_privilege(to_regclass(needed.relation), needed.privilege)
       ELSE has_column_privilege(to_regclass(needed.relation), needed.column_name, needed.privilege)
     END, false)
@@ -50,7 +51,17 @@ const needed = JSON.stringify([
     ...updatableColumns.map((column) => ({ relation, column_name: column, privilege: 'UPDATE' })),
   ]),
   ...runtimeSequences.map((relation) => ({ relation, column_name: null, privilege: 'USAGE' })),
+  ...runtimeFunctions.map((relation) => ({ relation, column_name: null, privilege: 'EXECUTE' })),
 ]);
+
+/** Of one read. Short, because functions check before they work, and the check must end long before they do. */
+const readLimitMs = 3_000;
+
+const bounded = (text: string, values: readonly unknown[] = []) => ({
+  text,
+  values: [...values],
+  query_timeout: readLimitMs,
+});
 
 interface NewestVersion {
   readonly version: string;
@@ -77,8 +88,15 @@ interface Facts {
   readonly controlsReadable: boolean;
 }
 
+const nothingKnown: Facts = { newest: null, missing: null, controlsReadable: false };
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Whether the database answered, and said that what was asked is not there or not allowed (SQLSTATE class 42). */
+const isAboutTheSchema = (error: unknown): boolean => sqlState(error)?.startsWith('42') === true;
+
 const readAtOnce = async (client: Queryable): Promise<Facts | null> => {
-  const { rows } = await client.query<NewestVersion & { missing: string[] }>(everythingStatement, [needed]);
+  const { rows } = await client.query<NewestVersion & { missing: string[] }>(bounded(everythingStatement, [needed]));
   const [row] = rows;
   return row === undefined ? null : { newest: row, missing: row.missing, controlsReadable: true };
 };
@@ -89,33 +107,51 @@ const readOneByOne = async (client: Queryable, problems: string[]): Promise<Fact
     try {
       return await query();
     } catch (error) {
-      problems.push(`${what} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      if (!isAboutTheSchema(error)) throw error;
+      problems.push(`${what} cannot be read: ${messageOf(error)}`);
       return null;
     }
   };
   const newest = await read('schema version', async () => {
-    const { rows } = await client.query<NewestVersion>(newestVersionStatement);
+    const { rows } = await client.query<NewestVersion>(bounded(newestVersionStatement));
     return rows[0] ?? null;
   });
   const missing = await read('privileges', async () => {
-    const { rows } = await client.query<{ missing: string }>(missingPrivilegesStatement, [needed]);
+    const { rows } = await client.query<{ missing: string }>(bounded(missingPrivilegesStatement, [needed]));
     return rows.map((row) => row.missing);
   });
-  const controls = await read('trading controls', () => client.query(controlsStatement));
+  const controls = await read('trading controls', () => client.query(bounded(controlsStatement)));
   return { newest, missing, controlsReadable: controls !== null };
+};
+
+/** Throws what the database says when it cannot be asked: asking for something else would only take as long again. */
+const readFacts = async (client: Queryable, problems: string[]): Promise<Facts> => {
+  try {
+    const facts = await readAtOnce(client);
+    if (facts !== null) return facts;
+  } catch (error) {
+    if (!isAboutTheSchema(error)) throw error;
+  }
+  return readOneByOne(client, problems);
 };
 
 /**
  * Checks, as the role of the connection, that the schema is one this code works with, that each needed privilege is held
- * and that the trading controls can be read. Never throws: a database that does not answer is a failed check. Costs one
- * statement; the caller keeps the answer for 60 s.
+ * and that the trading controls can be read. Never throws: a database that does not answer is a failed check once
+ * one read has taken 3 s. Costs one statement; the caller keeps the answer for 60 s.
  */
 export const checkBoot = async (client: Queryable, { now }: { readonly now: Instant }): Promise<BootCheck> => {
   const problems: string[] = [];
-  const { newest, missing, controlsReadable } =
-    (await readAtOnce(client).catch(() => null)) ?? (await readOneByOne(client, problems));
+  let facts: Facts;
+  try {
+    facts = await readFacts(client, problems);
+  } catch (error) {
+    facts = nothingKnown;
+    problems.push(`the database cannot be asked: ${messageOf(error)}`);
+  }
+  const { newest, missing, controlsReadable } = facts;
   const schemaCompatible = isCompatible(newest);
-  if (!schemaCompatible) problems.push(versionProblem(newest));
+  if (!schemaCompatible && facts !== nothingKnown) problems.push(versionProblem(newest));
   for (const privilege of missing ?? []) problems.push(`privilege missing: ${privilege}`);
   return {
     ok: problems.length === 0,

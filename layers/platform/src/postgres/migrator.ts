@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, PoolClient } from 'pg';
 import { applyPending, MigrationFailed, MigrationRefused, readMigrations } from '../migrations.ts';
 import type { AppliedMigration, Migration, MigrationReport } from '../migrations.ts';
@@ -12,20 +13,36 @@ export const ownerRole = 'torghut_owner';
 // Any number, as long as every runner uses the same one.
 const runnerLock = 7_467_104;
 
+/**
+ * A statement that waits for a table makes every later statement on that table wait behind it, those of the running
+ * functions too. So it waits no longer than they bear, and the whole migration tries again once they had their turn.
+ */
+export interface LockPatience {
+  readonly waitMs: number;
+  readonly attempts: number;
+  readonly pauseMs: number;
+}
+
+const besideTrading: LockPatience = { waitMs: 3_000, attempts: 5, pauseMs: 2_000 };
+
 /** The last migration that does not say which code it is compatible with; the next one made the column for it. */
 const lastWithoutCompatibility = '0011';
 
 /**
  * Applies the migrations of a directory that the database does not have, each in its own transaction. Runs exclude
- * each other by an advisory lock; a run that waits longer than 30 s for it, or for a table, fails. With nothing to apply
- * no schema is touched. A database that is ahead of the directory and compatible with it is left as it is.
+ * each other by an advisory lock; a run that waits longer than 30 s for it fails, and one that does not get a table in
+ * its attempts. With nothing to apply no schema is touched. A database that is ahead of the directory and compatible with it is left as it is.
  *
  * The user must own the schema (`torghut_owner` or a member of it), or for an empty database be allowed to create
  * roles.
  * @throws MigrationRefused when history and files do not belong together or the user may not do this, before anything is
  * changed; MigrationFailed with file, line and statement when a statement fails.
  */
-export const migratePostgres = async (connection: MigrationConnection, directory: string): Promise<MigrationReport> => {
+export const migratePostgres = async (
+  connection: MigrationConnection,
+  directory: string,
+  patience: LockPatience = besideTrading,
+): Promise<MigrationReport> => {
   const migrations = await readMigrations(directory, { compatibilityAfter: lastWithoutCompatibility });
   await connection.query(`SET lock_timeout = '30s'`);
   await takeLock(connection);
@@ -33,7 +50,7 @@ export const migratePostgres = async (connection: MigrationConnection, directory
     await ensureHistory(connection);
     return await applyPending(migrations, {
       applied: () => appliedMigrations(connection),
-      apply: (migration) => apply(connection, migration),
+      apply: (migration) => applyPatiently(connection, migration, patience),
     });
   } finally {
     // Fails on a lost connection only, and the lock went with that; its error must not hide the one that lost it.
@@ -47,11 +64,17 @@ export const currentVersion = async (connection: MigrationConnection): Promise<s
   return history === null ? null : ((await appliedMigrations(connection)).at(-1)?.version ?? null);
 };
 
+const lockNotAvailable = '55P03';
+
+/** Whether a migration failed because it did not get a lock. */
+export const isLockTimeout = (error: unknown): boolean =>
+  error instanceof MigrationFailed && sqlState(error.cause) === lockNotAvailable;
+
 const takeLock = async (connection: MigrationConnection): Promise<void> => {
   try {
     await connection.query('SELECT pg_advisory_lock($1)', [runnerLock]);
   } catch (error) {
-    if (sqlState(error) !== '55P03') throw error;
+    if (sqlState(error) !== lockNotAvailable) throw error;
     throw new MigrationRefused('another migration run holds the lock; wait for it to end', { cause: error });
   }
 };
@@ -120,9 +143,26 @@ const appliedMigrations = async (connection: MigrationConnection): Promise<reado
   }
 };
 
-const apply = async (connection: MigrationConnection, migration: Migration): Promise<void> => {
+const applyPatiently = async (
+  connection: MigrationConnection,
+  migration: Migration,
+  { waitMs, attempts, pauseMs }: LockPatience,
+): Promise<void> => {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await apply(connection, migration, waitMs);
+      return;
+    } catch (error) {
+      if (attempt >= attempts || !isLockTimeout(error)) throw error;
+    }
+    await delay(pauseMs);
+  }
+};
+
+const apply = async (connection: MigrationConnection, migration: Migration, lockWaitMs: number): Promise<void> => {
   await connection.query('BEGIN');
   try {
+    await connection.query(`SET LOCAL lock_timeout = ${lockWaitMs}`);
     for (const statement of splitStatements(migration.sql)) {
       try {
         await connection.query(statement.text);
@@ -141,6 +181,10 @@ const apply = async (connection: MigrationConnection, migration: Migration): Pro
 
 const record = async (connection: MigrationConnection, migration: Migration): Promise<void> => {
   const { version, checksum, compatibleFrom } = migration;
+  // A migration may end as any role; whoever owns the history writes it.
+  await connection.query(
+    `SELECT set_config('role', pg_get_userbyid(relowner), true) FROM pg_class WHERE oid = to_regclass('schema_migrations')`,
+  );
   await (version > lastWithoutCompatibility
     ? connection.query('INSERT INTO schema_migrations (version, checksum, compatible_from) VALUES ($1, $2, $3)', [
         version,

@@ -36,7 +36,11 @@ const since = (span: string): string => `$2::timestamptz - interval '${span}'`;
 
 /**
  * `$1` account label, `$2` now, `$3` New York date of now. Every part reads an index over a bounded span or over the rows in
- * force, so that its cost does not grow with history.
+ * force, so that its cost does not grow with history; but for the drills, all of which are read, because the age of the last
+ * one has no limit: people run them, a few in a month.
+ *
+ * An equity that nobody has read for five minutes is not known: a snapshot that stopped being taken would say that nothing
+ * is lost.
  *
  * An order may have several receipts: one at LEAN, one at the adapter that took over. Which adapter it was to go to, and
  * whether it fell back, is in the request that each receipt keeps.
@@ -79,7 +83,7 @@ const statement = `SELECT
       WHERE account_label = $1 AND session_date = $3::date AND kind = 'day_start' AND complete),
     'latest', (SELECT ${decimalColumn('equity')} FROM position_snapshots
       WHERE account_label = $1 AND complete AND as_of <= $2
-        AND as_of >= ($3::date)::timestamp AT TIME ZONE 'America/New_York' AND session_date = $3::date
+        AND as_of >= ${since('5 minutes')} AND session_date = $3::date
       ORDER BY as_of DESC LIMIT 1)
   ) AS equity,
   (SELECT count(*)::float8 FROM reconciliation_breaks

@@ -39,9 +39,31 @@ const answerGraceMs = 1_000;
  *
  * A proxy reserves a server connection for a client that changes its session, and refuses start-up parameters that it does
  * not know. So nothing is set when connecting, nor per session later: transactions carry their time limit themselves (see
- * `inTransaction`), and for a single statement the client keeps the time.
+ * `inTransaction`), and a single statement has that of its role, set in the database by a migration. The client keeps the
+ * time as well, a little longer.
  */
 export const createPool = (config: PoolConfig): Pool => new RenewingPool(config);
+
+/** Hangs up when it did not get in: the driver leaves a connection without a login to the server, which waits a minute. */
+class PoolConnection extends pg.Client {
+  override connect(): Promise<this>;
+  override connect(callback: (error: Error) => void): void;
+  override connect(callback?: (error: Error) => void): Promise<this> | undefined {
+    const connected = super.connect().then(
+      () => this,
+      (error: unknown) => {
+        // Nobody waits for it, and the failure to connect is what is told.
+        this.end().catch(() => undefined);
+        throw error;
+      },
+    );
+    if (callback === undefined) return connected;
+    connected.then(() => {
+      (callback as () => void)();
+    }, callback);
+    return undefined;
+  }
+}
 
 /** Opens a connection once more with a renewed password when the server refused the first. */
 class RenewingPool extends pg.Pool implements Pool {
@@ -67,6 +89,7 @@ class RenewingPool extends pg.Pool implements Pool {
       allowExitOnIdle: true,
       max: 2,
       types: columnTypes,
+      Client: PoolConnection,
     });
     this.statementTimeoutMs = config.statementTimeoutMs;
     this.#login = config.login;

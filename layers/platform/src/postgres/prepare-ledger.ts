@@ -1,7 +1,7 @@
 import type { CatalogEntry, ControlName, Stage } from '@torghut/domain';
 import { MigrationFailed, type MigrationReport } from '../migrations.ts';
 import { enterInitialStage, registerFeatureContract, syncCatalog } from './catalog-store.ts';
-import { currentVersion, migratePostgres, type MigrationConnection, ownerRole } from './migrator.ts';
+import { currentVersion, isLockTimeout, migratePostgres, type MigrationConnection, ownerRole } from './migrator.ts';
 import { type InitialControls, seedControls } from './seed-controls.ts';
 
 /** What a release brings into the ledger. */
@@ -58,7 +58,7 @@ export const describePreparation = (
   const version = schema.version ?? 'none';
   return [
     version > release
-      ? `nothing to do: the database is at schema version ${version}, ahead of this release (${release}) and compatible with it`
+      ? `no migration to apply: the database is at schema version ${version}, ahead of this release (${release}) and compatible with it`
       : `schema version ${version}; applied: ${schema.applied.join(', ') || 'nothing new'}`,
     `strategies disabled because the catalog lacks them: ${disabled.join(', ') || 'none'}`,
     `controls written: ${seeded.join(', ') || 'none, they were there'}`,
@@ -91,6 +91,7 @@ const standing = async (connection: MigrationConnection, error: unknown): Promis
     (version) => (version === null ? 'the database has no schema' : `the database is at schema version ${version}`),
     () => 'where the database stands could not be read',
   );
+  if (isLockTimeout(error)) return `${now}: let what holds the table end, and run the migrations again`;
   return error instanceof MigrationFailed
     ? `nothing of ${error.file} is in force, ${now}: correct the file and run the migrations again`
     : now;

@@ -65,3 +65,6 @@ export const runtimePrivileges: Readonly<Record<string, RuntimePrivileges>> = {
 
 /** Sequences the runtime role draws from (USAGE). */
 export const runtimeSequences = ['fencing_token', 'outbox_id_seq'] as const;
+
+/** Functions the runtime role calls (EXECUTE). */
+export const runtimeFunctions = ['next_fencing_token()'] as const;
