@@ -18,11 +18,16 @@ export const addSizes = (a: CodeSize, b: CodeSize): CodeSize => ({
   files: a.files + b.files,
 });
 
-/** What one file of a bundle consists of. What the bundler adds (imports, exports, a banner) counts as our own. */
+/**
+ * What one file of a bundle consists of. What the bundler adds (imports, exports, a banner) counts as our own where any of
+ * the code is, and as the packages' in a file that holds nothing else.
+ */
 export const sizeOf = ({ bytes, inputs }: Pick<Metafile['outputs'][string], 'bytes' | 'inputs'>): CodeSize => {
-  const packages = Object.entries(inputs)
-    .filter(([path]) => path.includes('node_modules/'))
-    .reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0);
+  const ofPackages = Object.entries(inputs).filter(([path]) => path.includes('node_modules/'));
+  const packages =
+    ofPackages.length === Object.keys(inputs).length
+      ? bytes
+      : ofPackages.reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0);
   return { own: bytes - packages, packages, files: 1 };
 };
 
