@@ -1,11 +1,13 @@
 """
-Starts MiniStack with four corrections towards AWS:
+Starts MiniStack with five corrections towards AWS:
 
 - Layers share one tree. MiniStack links the top level of each layer's node_modules beside the function: of two layers
   with packages of one scope it links the first only, and a linked package does not find those of another layer.
 - `Ref` of a secret is its ARN. MiniStack gives its name, which no policy allows anything on.
 - Alarms may compute what they watch. MiniStack refuses metric math; here such an alarm exists with its actions and
   description, over a metric that nobody sends. Whether it fires is shown by the tests of the templates.
+- A function trusts the emulator. The list of authorities that a function's environment may name lies in AWS's runtime,
+  where it holds the public ones; here there is no such file, and the endpoint's certificate is what has to be trusted.
 - A batch of SQS is authorized like the single call. MiniStack asks for an action that IAM does not have.
 """
 
@@ -91,6 +93,7 @@ def single_action(headers):
 
 iam_actions._action_from_target = single_action
 lambda_runtime.os = LayeredFiles()
+lambda_runtime._RESERVED_RUNTIME_ENV_VARS = {*lambda_runtime._RESERVED_RUNTIME_ENV_VARS, "NODE_EXTRA_CA_CERTS"}
 corrections = {"AWS::SecretsManager::Secret": secrets_by_arn, "AWS::CloudWatch::Alarm": alarms_without_math}
 for resource_type, corrected in corrections.items():
     provisioners._RESOURCE_HANDLERS[resource_type] = corrected(provisioners._RESOURCE_HANDLERS[resource_type])
