@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type Claim, ClaimFailed } from './claim.ts';
 
 export interface ClaimResult {
@@ -58,6 +59,7 @@ export class Report {
 
   async write(file: string): Promise<void> {
     const document = { seconds: elapsed(this.#startedAt), ...this.#figures, claims: this.#claims };
+    await mkdir(dirname(file), { recursive: true });
     await writeFile(file, `${JSON.stringify(document, null, 2)}\n`);
   }
 }

@@ -87,12 +87,15 @@ const existing: Readonly<Record<string, (aws: AwsClients) => Promise<readonly (s
     ),
 };
 
+/** Queues go by their path: the host of a queue's URL depends on who asks. */
+const identity = (type: string, id: string): string => (type === 'AWS::SQS::Queue' ? new URL(id).pathname : id);
+
 /** The resources that exist, of the types that can be listed. */
 const found = async (aws: AwsClients, resources: readonly DeployedResource[]): Promise<readonly DeployedResource[]> => {
   const kept: DeployedResource[] = [];
   for (const [type, list] of Object.entries(existing)) {
-    const listed = new Set(await list(aws));
-    kept.push(...resources.filter((one) => one.type === type && listed.has(one.physicalId)));
+    const listed = new Set((await list(aws)).flatMap((id) => (id === undefined ? [] : [identity(type, id)])));
+    kept.push(...resources.filter((one) => one.type === type && listed.has(identity(type, one.physicalId))));
   }
   return kept;
 };
