@@ -8,6 +8,7 @@ import {
   type Invocation,
   type Overrides,
 } from '@torghut/platform';
+import { createClickHouse } from '@torghut/platform/clickhouse';
 import type { CyclePorts } from './run.ts';
 
 /**
@@ -25,7 +26,7 @@ export const wire = async (environment: Environment, overrides: Overrides = {}):
       limits: settings.limits,
       cursorSource: `ta:${settings.TRADING_SIGNAL_WINDOW_SIZE}`,
     }),
-    signals: clickHouseSignalStore(connections.clickhouse(), {
+    signals: clickHouseSignalStore(connections.clickhouse(createClickHouse), {
       signals: settings.TRADING_SIGNAL_TABLE,
       bars: settings.TRADING_PRICE_TABLE,
     }),

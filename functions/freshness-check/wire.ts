@@ -10,6 +10,7 @@ import {
   type InvocationTelemetry,
   type Overrides,
 } from '@torghut/platform';
+import { createClickHouse } from '@torghut/platform/clickhouse';
 import type { FreshnessPorts } from './run.ts';
 
 /**
@@ -25,7 +26,7 @@ export const wire = async (
   const { settings, clock, telemetry } = connections;
   const pool = await connections.database();
   const account = settings.TRADING_ACCOUNT_LABEL;
-  const clickhouse = connections.clickhouse();
+  const clickhouse = connections.clickhouse(createClickHouse);
   const tables = { signals: settings.TRADING_SIGNAL_TABLE, bars: settings.TRADING_PRICE_TABLE };
   return {
     checkBoot: (now) => checkBoot(pool, { now }),

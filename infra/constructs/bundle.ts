@@ -15,6 +15,8 @@ export interface BundleOptions {
   readonly directory: string;
   /** Packages left to the runtime. */
   readonly external: readonly string[];
+  /** Packages whose code goes into files of its own as far as the bundler can part it. */
+  readonly packages: readonly string[];
   /** Further files of the asset, content by path. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -36,8 +38,39 @@ export interface Bundle {
 const requireBanner =
   "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);";
 
+/**
+ * Packages that a layer publishes for everybody: who leaves that layer to the runtime takes them from there too, and each
+ * is loaded once.
+ */
+const publishedByLayers = { zod: '@torghut/domain/zod' };
+
 /** `pg` asks for these inside a try, for a native client and for another vendor's sockets. */
 const neverInstalled = ['pg-native', 'cloudflare:sockets'];
+
+/**
+ * Lambda gives a function its credentials in the environment. Where the AWS SDK would look next is left out: it would
+ * divide the SDK into a dozen more files, each of which takes time to find.
+ */
+const unusedCredentialSources = [
+  '@aws-sdk/credential-provider-cognito-identity',
+  '@aws-sdk/credential-provider-http',
+  '@aws-sdk/credential-provider-ini',
+  '@aws-sdk/credential-provider-login',
+  '@aws-sdk/credential-provider-process',
+  '@aws-sdk/credential-provider-sso',
+  '@aws-sdk/credential-provider-web-identity',
+  '@smithy/credential-provider-imds',
+];
+
+const holdsOurs = ({ inputs }: Metafile['outputs'][string]): boolean =>
+  Object.entries(inputs).some(([path, { bytesInOutput }]) => bytesInOutput > 0 && !path.includes('node_modules/'));
+
+const withoutMap = (code: Uint8Array): Uint8Array =>
+  Buffer.from(
+    Buffer.from(code)
+      .toString('utf8')
+      .replace(/\/\/# sourceMappingURL=.*\n?$/, ''),
+  );
 
 /**
  * Bundles in memory. What a module imports dynamically becomes a file of its own, read when it is first needed, so that
@@ -50,6 +83,11 @@ export const bundle = (options: BundleOptions): Bundle => {
   const { outputFiles, metafile } = buildSync({
     absWorkingDir: options.sourceRoot,
     entryPoints: { ...options.entries },
+    // The bundler divides code by who reaches it: what this entry reaches too goes into files without code of ours.
+    stdin: {
+      contents: options.packages.map((name) => `import ${JSON.stringify(name)};`).join('\n'),
+      resolveDir: options.sourceRoot,
+    },
     outdir: join(logicalRoot, options.directory),
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunk-[hash]',
@@ -68,11 +106,31 @@ export const bundle = (options: BundleOptions): Bundle => {
     legalComments: 'none',
     logLevel: 'silent',
     banner: { js: requireBanner },
-    external: [...options.external, ...neverInstalled],
+    external: [...options.external, ...neverInstalled, ...unusedCredentialSources],
+    alias: options.external.length === 0 ? {} : publishedByLayers,
   });
-  const bundled = outputFiles.map(({ path, contents }) => ({ path: path.slice(logicalRoot.length + 1), contents }));
-  const extra = Object.entries(options.files ?? {}).map(([path, contents]) => ({ path, contents }));
-  return { files: [...bundled, ...extra], metafile };
+  const contentsOf = (path: string): Uint8Array => {
+    const found = outputFiles.find((file) => file.path === join(options.sourceRoot, path));
+    if (found === undefined) throw new Error(`expected ${path} among the bundler's files, found none`);
+    return found.contents;
+  };
+  const code = Object.entries(metafile.outputs).filter(
+    ([path, { entryPoint }]) => !path.endsWith('.map') && entryPoint !== '<stdin>',
+  );
+  const files: Bundle['files'] = [
+    ...code.flatMap(([path, output]) => {
+      const target = path.slice('dist/'.length);
+      // Node reads a map, and every character of the code it belongs to, before it runs the code: only ours is worth that.
+      return holdsOurs(output)
+        ? [
+            { path: target, contents: contentsOf(path) },
+            { path: `${target}.map`, contents: contentsOf(`${path}.map`) },
+          ]
+        : [{ path: target, contents: withoutMap(contentsOf(path)) }];
+    }),
+    ...Object.entries(options.files ?? {}).map(([path, contents]) => ({ path, contents })),
+  ];
+  return { files, metafile: { ...metafile, outputs: Object.fromEntries(code) } };
 };
 
 /** Writes a bundle below a directory. */

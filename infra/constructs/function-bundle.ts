@@ -23,5 +23,6 @@ export const functionBundle = ({ sourceRoot, name, inlineLayers, files }: Functi
   owner: `function ${name}`,
   directory: '.',
   external: inlineLayers ? [] : [layerPackages],
+  packages: [],
   ...(files === undefined ? {} : { files }),
 });

@@ -23,6 +23,7 @@ export const layerBundle = ({ sourceRoot, name, external = [] }: SourceLayerProp
   const directory = join(sourceRoot, 'layers', name);
   const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
     readonly exports?: Readonly<Record<string, string>>;
+    readonly dependencies?: Readonly<Record<string, string>>;
   };
   const exported = Object.entries(manifest.exports ?? {});
   if (exported.length === 0) {
@@ -36,6 +37,7 @@ export const layerBundle = ({ sourceRoot, name, external = [] }: SourceLayerProp
     owner: `layer ${name}`,
     directory: home,
     external,
+    packages: Object.keys(manifest.dependencies ?? {}),
     files: {
       [join(home, 'package.json')]: JSON.stringify({
         name: `@torghut/${name}`,

@@ -115,10 +115,10 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^functions\/([^/]+)\//,
-    expected: 'its own folder, @torghut/domain, @torghut/platform and zod',
+    expected: 'its own folder, @torghut/domain, @torghut/platform, its ClickHouse client and zod',
     allowed: (folder) => [
       under(`functions/${folder}`),
-      exactly('@torghut/domain', '@torghut/platform', 'zod'),
+      exactly('@torghut/domain', '@torghut/platform', '@torghut/platform/clickhouse', 'zod'),
       eventTypes,
     ],
   },

@@ -1,5 +1,5 @@
 import type { FunctionName } from '@torghut/domain';
-import { type DeployedCode, layOut } from './cold-start/bundles.ts';
+import { barePeerOf, type DeployedCode, layOut, type PeerName } from './cold-start/bundles.ts';
 import { importTime } from './cold-start/import-time.ts';
 import { addSizes, type CodeSize, loadableCode, sizeOf, sizeToLoad } from './cold-start/loaded-code.ts';
 import { benchRow, median, type BenchRow } from './row.ts';
@@ -8,7 +8,6 @@ const rounds = 21;
 const longestOwnCodeKilobytes = 300;
 /** Times the floor. */
 const longestInit = 1.5;
-const floors = { init_time: 'bare-handler', own_init: 'bare-packages' } as const;
 
 const kilobytes = (bytes: number): number => bytes / 1_000;
 const total = ({ own, packages }: CodeSize): number => own + packages;
@@ -16,6 +15,12 @@ const total = ({ own, packages }: CodeSize): number => own + packages;
 /** Size of everything a bundle consists of, whether it is loaded at once, later or never. */
 const wholeSize = (bundles: Parameters<typeof loadableCode>[0]): CodeSize =>
   [...loadableCode(bundles).outputs.values()].map(sizeOf).reduce(addSizes);
+
+/** What the import of a function is compared with, by figure. */
+const floorsOf = (code: DeployedCode, name: FunctionName): Readonly<Record<string, PeerName>> => ({
+  init_time: 'bare-handler',
+  own_init: barePeerOf(code, name),
+});
 
 interface FunctionSizes {
   /** All that the function could load: its own asset and both layers. */
@@ -66,7 +71,7 @@ export const bundleBench = async (progress: (text: string) => void): Promise<rea
   }
 
   progress(`importing every function ${rounds} times in turn, each in a new process`);
-  const times = await mediansOf(['bare-handler', 'bare-packages', ...names], code.entryOf);
+  const times = await mediansOf([...code.peers.keys(), ...names], code.entryOf);
 
   return [...sizes].flatMap(([name, { whole }]) => [
     benchRow({
@@ -75,12 +80,12 @@ export const bundleBench = async (progress: (text: string) => void): Promise<rea
       unit: 'KB',
       goal: { of: 'value', atMost: longestOwnCodeKilobytes },
     }),
-    ...(['init_time', 'own_init'] as const).map((figure) =>
+    ...Object.entries(floorsOf(code, name)).map(([figure, floor]) =>
       benchRow({
         name: `${figure}_${name}`,
         value: measuredOf(times, name),
         unit: 'ms',
-        floor: measuredOf(times, floors[figure]),
+        floor: measuredOf(times, floor),
         goal: { of: 'ratio', atMost: longestInit },
       }),
     ),

@@ -1,23 +1,29 @@
+import { execFileSync } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import * as publishedZod from '@torghut/domain/zod';
 import type * as Platform from '@torghut/platform';
+import ts from 'typescript';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 
 import { type Bundle, bundle, writeBundle } from '../../infra/constructs/bundle.ts';
+import { functionBundle } from '../../infra/constructs/function-bundle.ts';
 import { layerBundle } from '../../infra/constructs/source-layer.ts';
 import { filesToLoad, loadableCode } from '../bench/cold-start/loaded-code.ts';
 
 const sourceRoot = join(import.meta.dirname, '..', '..');
 let directory: string;
+let domain: Bundle;
 let platform: Bundle;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'torghut-layers-'));
-  writeBundle(bundle(layerBundle({ sourceRoot, name: 'domain' })), directory);
+  domain = bundle(layerBundle({ sourceRoot, name: 'domain' }));
+  writeBundle(domain, directory);
   platform = bundle(layerBundle({ sourceRoot, name: 'platform', external: ['@torghut/domain'] }));
   writeBundle(platform, directory);
 }, 60_000);
@@ -73,16 +79,75 @@ it('signs and sends AWS requests from the bundle, without the credential sources
   );
   expect(read.some((path) => path.includes('@aws-sdk/client-secrets-manager/'))).toBe(true);
   expect(read.filter((path) => path.includes('@aws-sdk/nested-clients/'))).toEqual([]);
+  const bundled = Object.keys(platform.metafile.inputs);
+  expect(bundled.filter((path) => /credential-provider-(?!node\/|env\/)/.test(path))).toEqual([]);
+});
+
+const sources = globSync(['layers/**/*.ts', 'functions/**/*.ts'], {
+  cwd: sourceRoot,
+  exclude: ['**/node_modules/**'],
+}).map((file) => ({ file, text: readFileSync(join(sourceRoot, file), 'utf8') }));
+
+/** Members of zod that a source text needs at run time. */
+const zodMembers = ({ file, text }: (typeof sources)[number]): ReadonlySet<string> => {
+  const members = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 'z')
+      members.add(node.name.text);
+    node.forEachChild(visit);
+  };
+  visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest));
+  return members;
+};
+
+it('publishes of zod what layers and functions use, and nothing else', () => {
+  const used = new Set(
+    sources.filter(({ text }) => text.includes("from 'zod'")).flatMap((source) => [...zodMembers(source)]),
+  );
+  expect(Object.keys(publishedZod).toSorted()).toEqual([...used].toSorted());
+});
+
+it('loads one copy of zod, however many bundles use it', () => {
+  const operatorApi = bundle(functionBundle({ sourceRoot, name: 'operator-api', inlineLayers: false }));
+  const loaded = filesToLoad(loadableCode([domain, platform, operatorApi]), ['index.mjs']);
+  const copies = loaded.filter(({ inputs }) =>
+    Object.keys(inputs).some((path) => path.includes('zod/v4/core/schemas')),
+  );
+  expect(copies).toHaveLength(1);
+  const users = [platform, operatorApi].flatMap(({ metafile }) => Object.values(metafile.outputs));
+  expect(users.some(({ imports }) => imports.some(({ path }) => path === '@torghut/domain/zod'))).toBe(true);
+});
+
+it('names the source of our code in a stack, and reads no source map for packages', () => {
+  const home = join(directory, 'nodejs/node_modules/@torghut/domain/index.mjs');
+  const script =
+    "const { parseSettings } = await import(process.argv[1]); try { parseSettings({ TRADING_X: '' }); } catch (error) { console.log(error.stack); }";
+  const stack = execFileSync(process.execPath, ['--enable-source-maps', '--input-type=module', '--eval', script, home]);
+  expect(stack.toString()).toMatch(/layers\/domain\/src\/settings\.ts:\d+:\d+/);
+
+  const withMaps = [domain, platform].flatMap(({ files, metafile }) => {
+    const paths = new Set(files.map(({ path }) => path));
+    return Object.entries(metafile.outputs).map(([path, { inputs }]) => {
+      const target = path.replace(/^dist\//, '');
+      const code = files.find((file) => file.path === target)?.contents ?? '';
+      return {
+        target,
+        ours: Object.entries(inputs).some(
+          ([input, { bytesInOutput }]) => !input.includes('node_modules/') && bytesInOutput > 0,
+        ),
+        map: paths.has(`${target}.map`),
+        comment: Buffer.from(code).includes('//# sourceMappingURL='),
+      };
+    });
+  });
+  expect(withMaps.filter(({ ours }) => !ours).length).toBeGreaterThan(0);
+  for (const { target, ours, map, comment } of withMaps)
+    expect({ map, comment }, target).toEqual({ map: ours, comment: ours });
 });
 
 // A CommonJS package that is bundled apart has a default export and no other; unbundled, it has both.
 it('takes only the default export of a package that is loaded when it is needed', () => {
-  const loads = globSync(['layers/**/*.ts', 'functions/**/*.ts'], {
-    cwd: sourceRoot,
-    exclude: ['**/node_modules/**'],
-  }).flatMap((file) => [
-    ...readFileSync(join(sourceRoot, file), 'utf8').matchAll(/const ([^=]*) = await import\('[^.'][^']*'\)/g),
-  ]);
+  const loads = sources.flatMap(({ text }) => [...text.matchAll(/const ([^=]*) = await import\('[^.'][^']*'\)/g)]);
   expect(loads.length).toBeGreaterThan(0);
   expect(loads.filter(([, names = '']) => !/^\{\s*default\b/.test(names))).toEqual([]);
 });

@@ -18,7 +18,6 @@ export { secretsReader, SecretUnavailable } from './aws/secrets-reader.ts';
 export type { SecretsReader } from './aws/secrets-reader.ts';
 export { sqsPublisher } from './aws/sqs-publisher.ts';
 export type { TopicQueue } from './aws/sqs-publisher.ts';
-export { createClickHouse } from './clickhouse/client.ts';
 export type {
   ClickHouse,
   ClickHouseAnswer,
@@ -58,7 +57,7 @@ export { fifoGroup, ownGroup, sqsBatchHandler } from './handler/sqs-batch.ts';
 export type { QueueBatch } from './handler/sqs-batch.ts';
 export type { ApiKey } from './http/api-key.ts';
 export { httpExchange } from './http/exchange.ts';
-export type { HttpExchange, HttpRequest } from './http/exchange.ts';
+export type { Exchange, HttpExchange, HttpRequest } from './http/exchange.ts';
 export { jangarUniverse } from './jangar/universe.ts';
 export type { JangarConfig } from './jangar/universe.ts';
 export { leanOrderBody, normaliseLeanBody } from './lean/order-body.ts';

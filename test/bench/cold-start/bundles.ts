@@ -5,11 +5,13 @@ import { type FunctionName, functionNames } from '@torghut/domain';
 import { bundle, type Bundle, writeBundle } from '../../../infra/constructs/bundle.ts';
 import { functionBundle } from '../../../infra/constructs/function-bundle.ts';
 import { layerBundle } from '../../../infra/constructs/source-layer.ts';
+import { loadableCode, packagesToLoad } from './loaded-code.ts';
 
 const sourceRoot = join(import.meta.dirname, '..', '..', '..');
 
 /** Something to import beside our functions, bundled as they are. */
-export type PeerName = 'bare-handler' | 'bare-packages';
+const peerNames = ['bare-handler', 'bare-packages', 'bare-packages-and-clickhouse'] as const;
+export type PeerName = (typeof peerNames)[number];
 
 /** Everything that is deployed as code, bundled and laid out as Lambda would. */
 export interface DeployedCode extends AsyncDisposable {
@@ -20,6 +22,11 @@ export interface DeployedCode extends AsyncDisposable {
   readonly entryOf: (name: FunctionName | PeerName) => string;
 }
 
+const layerOptions = [
+  layerBundle({ sourceRoot, name: 'domain' }),
+  layerBundle({ sourceRoot, name: 'platform', external: ['@torghut/domain'] }),
+];
+
 const peerBundle = (name: PeerName): Bundle =>
   bundle({
     sourceRoot,
@@ -27,19 +34,17 @@ const peerBundle = (name: PeerName): Bundle =>
     owner: name,
     directory: '.',
     external: [],
+    packages: layerOptions.flatMap(({ packages }) => packages),
   });
 
 /** Bundles everything into a temporary directory: packages of the layers where a function beside them finds them. */
 export const layOut = async (): Promise<DeployedCode> => {
   const root = await mkdtemp(join(tmpdir(), 'torghut-bundles-'));
-  const layers = [
-    bundle(layerBundle({ sourceRoot, name: 'domain' })),
-    bundle(layerBundle({ sourceRoot, name: 'platform', external: ['@torghut/domain'] })),
-  ];
+  const layers = layerOptions.map(bundle);
   const functions = new Map(
     functionNames.map((name) => [name, bundle(functionBundle({ sourceRoot, name, inlineLayers: false }))]),
   );
-  const peers = new Map((['bare-handler', 'bare-packages'] as const).map((name) => [name, peerBundle(name)]));
+  const peers = new Map(peerNames.map((name) => [name, peerBundle(name)]));
   const directoryOf = (name: FunctionName | PeerName): string => join(root, 'nodejs', 'functions', name);
   for (const layer of layers) writeBundle(layer, root);
   for (const [name, code] of [...functions, ...peers]) writeBundle(code, directoryOf(name));
@@ -51,3 +56,17 @@ export const layOut = async (): Promise<DeployedCode> => {
     [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
   };
 };
+
+/** Names of the packages that are read with the module Lambda imports. */
+export const packagesOf = (
+  { layers, functions, peers }: DeployedCode,
+  name: FunctionName | PeerName,
+): readonly string[] => {
+  const bundled = new Map<string, Bundle>([...functions, ...peers]).get(name);
+  if (bundled === undefined) throw new Error(`expected a bundle of ${name}, found none`);
+  return packagesToLoad(loadableCode([...layers, bundled]), ['index.mjs']);
+};
+
+/** The peer that loads the packages of a function and nothing else. */
+export const barePeerOf = (code: DeployedCode, name: FunctionName): PeerName =>
+  packagesOf(code, name).includes('@clickhouse/client') ? 'bare-packages-and-clickhouse' : 'bare-packages';

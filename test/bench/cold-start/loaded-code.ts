@@ -82,6 +82,15 @@ export const filesToLoad = (code: LoadableCode, entries: readonly string[]): rea
   return [...loaded.values()];
 };
 
+/** Names of the packages whose code is in `filesToLoad`, in order. */
+export const packagesToLoad = (code: LoadableCode, entries: readonly string[]): readonly string[] => {
+  const paths = filesToLoad(code, entries).flatMap(({ inputs }) => Object.keys(inputs));
+  const names = paths.flatMap(
+    (path) => /.*node_modules\/(?<name>@[^/]+\/[^/]+|[^/]+)/.exec(path)?.groups?.['name'] ?? [],
+  );
+  return [...new Set(names)].toSorted();
+};
+
 /** Size of `filesToLoad`. */
 export const sizeToLoad = (code: LoadableCode, entries: readonly string[]): CodeSize =>
   filesToLoad(code, entries).map(sizeOf).reduce(addSizes);

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createClickHouse, fixedCredentials } from '@torghut/platform';
+import { fixedCredentials } from '@torghut/platform';
+import { createClickHouse } from '@torghut/platform/clickhouse';
 import { startClickHouse } from '../../../infra/local/engines/clickhouse.ts';
 import { type TestClickHouse, testClickHouse } from '../../support/clickhouse.ts';
 

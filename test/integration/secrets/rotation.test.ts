@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { minute, second, secretKeys } from '@torghut/domain';
 import { alpacaReads, connect, jangarUniverse, leanVenue, type ClickHouse, type Connections } from '@torghut/platform';
+import { createClickHouse } from '@torghut/platform/clickhouse';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startClickHouse, type LocalClickHouse } from '../../../infra/local/engines/clickhouse.ts';
@@ -104,7 +105,7 @@ const uses = (connections: Connections): Record<Service, () => Promise<boolean>>
       return true;
     },
     clickhouse: async () => {
-      store ??= connections.clickhouse();
+      store ??= connections.clickhouse(createClickHouse);
       return (await store.query({ sql: 'SELECT 1' })).ok;
     },
     alpaca: async () => (await broker.marketClock()).ok,

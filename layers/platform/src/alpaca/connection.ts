@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import type { Credentials } from '../aws/credentials.ts';
 import { authenticatedRead, authenticatedWrite } from '../http/authenticated-exchange.ts';
 import { httpExchange } from '../http/exchange.ts';
-import type { HttpExchange, HttpRequest } from '../http/exchange.ts';
+import type { Exchange, HttpExchange, HttpRequest } from '../http/exchange.ts';
 import { failureOf, isSuccess, parseJsonAnswer } from '../http/json-answer.ts';
 import { readRateLimit } from './rate-limit.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -19,6 +19,8 @@ export interface AlpacaConfig {
   readonly credentials: Credentials<AlpacaCredentials>;
   /** Of a whole exchange; 5 000 when absent. */
   readonly timeoutMs?: number;
+  /** Over the network when absent. */
+  readonly exchange?: Exchange;
 }
 
 export interface AlpacaConnection {
@@ -35,11 +37,12 @@ const defaultTimeoutMs = 5_000;
 
 export const alpacaConnection = (config: AlpacaConfig, clock: Clock): AlpacaConnection => {
   let lastRateLimit: RateLimit | null = null;
+  const exchange = config.exchange ?? httpExchange;
 
   const request = (method: HttpRequest['method'], path: string, body?: string) => ({
     credentials: config.credentials,
     send: async ({ keyId, secretKey }: AlpacaCredentials): Promise<HttpExchange> => {
-      const http = await httpExchange(
+      const http = await exchange(
         {
           method,
           url: `${config.baseUrl}${path}`,

@@ -28,9 +28,10 @@ import { fixedCredentials, type Credentials } from '../aws/credentials.ts';
 import { secretsReader, type SecretsReader } from '../aws/secrets-reader.ts';
 import { sqsPublisher, type TopicQueue } from '../aws/sqs-publisher.ts';
 import type { AlpacaConfig } from '../alpaca/connection.ts';
-import { createClickHouse, type ClickHouse } from '../clickhouse/client.ts';
+import type { ClickHouse, createClickHouse } from '../clickhouse/client.ts';
 import { systemClock } from '../clock.ts';
 import { apiKeySecret, type ApiKey } from '../http/api-key.ts';
+import { httpExchange, type Exchange } from '../http/exchange.ts';
 import type { LeanConfig } from '../lean/venue.ts';
 import type { JangarConfig } from '../jangar/universe.ts';
 import { checkBoot } from '../postgres/boot-check.ts';
@@ -46,6 +47,12 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Overrides {
   readonly clock?: Clock;
   readonly telemetry?: InvocationTelemetry;
+  readonly secrets?: SecretsReader;
+  readonly database?: Pool;
+  readonly clickhouse?: ClickHouse;
+  /** How venues and Jangar are talked to. */
+  readonly exchange?: Exchange;
+  readonly publisher?: MessagePublisher;
 }
 
 /** Everything a function can reach, opened when it is first asked for. */
@@ -63,8 +70,11 @@ export interface Connections {
    */
   readonly ledger: () => Promise<Pool>;
   readonly ensureBoot: Invocation['ensureBoot'];
-  /** A secret that cannot be read is an answer of the first query: a store that cannot be asked must stop nothing else. */
-  readonly clickhouse: () => ClickHouse;
+  /**
+   * A secret that cannot be read is an answer of the first query: a store that cannot be asked must stop nothing else.
+   * `create` is brought by whoever asks, so that nobody else loads the client.
+   */
+  readonly clickhouse: (create: typeof createClickHouse) => ClickHouse;
   readonly alpaca: () => AlpacaConfig;
   readonly lean: () => LeanConfig;
   readonly jangar: () => JangarConfig;
@@ -130,9 +140,9 @@ export const connect = (service: string, environment: Environment, overrides: Ov
           },
         }),
   };
-  let reader: SecretsReader | null = null;
+  let reader = overrides.secrets ?? null;
   const secrets = (): SecretsReader => (reader ??= secretsReader(createSecretsManagerClient(awsOptions), { clock }));
-  let pool: Promise<Pool> | null = null;
+  let pool = overrides.database === undefined ? null : Promise.resolve(overrides.database);
   const database = (): Promise<Pool> => {
     // A failed attempt is not kept: the next one reads the secret anew.
     const opening = (pool ??= openDatabase({
@@ -149,6 +159,7 @@ export const connect = (service: string, environment: Environment, overrides: Ov
     return opening;
   };
 
+  const exchange = overrides.exchange ?? httpExchange;
   let booted: { readonly at: Instant } | null = null;
   let checking: Promise<void> | null = null;
   const check = async (): Promise<void> => {
@@ -193,8 +204,9 @@ export const connect = (service: string, environment: Environment, overrides: Ov
       return opened;
     },
 
-    clickhouse: () =>
-      createClickHouse({
+    clickhouse: (create) =>
+      overrides.clickhouse ??
+      create({
         url: requiredUrl('TA_CLICKHOUSE_URL', settings.TA_CLICKHOUSE_URL),
         credentials: secrets().credentials(required(secretKeys.clickhouse), clickhouseSecret),
         timeoutSeconds: settings.TA_CLICKHOUSE_TIMEOUT_SECONDS,
@@ -204,6 +216,7 @@ export const connect = (service: string, environment: Environment, overrides: Ov
     alpaca: () => ({
       baseUrl: settings.APCA_API_BASE_URL,
       credentials: secrets().credentials(required(secretKeys.alpaca), alpacaSecret),
+      exchange,
     }),
 
     lean: () => ({
@@ -211,17 +224,20 @@ export const connect = (service: string, environment: Environment, overrides: Ov
       apiKey: apiKey(secretKeys.lean),
       timeoutMs: settings.TRADING_LEAN_RUNNER_TIMEOUT_SECONDS * 1_000,
       healthTimeoutMs: settings.TRADING_LEAN_RUNNER_HEALTHCHECK_TIMEOUT_SECONDS * 1_000,
+      exchange,
     }),
 
     jangar: () => ({
       url: settings.JANGAR_SYMBOLS_URL ?? undefined,
       apiKey: apiKey(secretKeys.jangar),
       timeoutMs: settings.TRADING_UNIVERSE_TIMEOUT_SECONDS * 1_000,
+      exchange,
     }),
 
     events: () => eventBus(createEventBridgeClient(awsOptions), required(eventBusKey)),
 
     publisher: () => {
+      if (overrides.publisher !== undefined) return overrides.publisher;
       const topics = Object.entries(queues).flatMap(([topic, { environmentKey, fifo }]): [string, TopicQueue][] => {
         const url = environment[environmentKey];
         return url === undefined ? [] : [[topic, { url, fifo }]];

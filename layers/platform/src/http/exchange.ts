@@ -40,6 +40,9 @@ export type HttpExchange =
       readonly durationMs: number;
     };
 
+/** Makes one HTTP exchange. Never throws for what a network or a server does. */
+export type Exchange = (http: HttpRequest, clock: Clock) => Promise<HttpExchange>;
+
 const connectTimeoutMs = 2_000;
 const largestAnswerBytes = 16 * 1024 * 1024;
 
@@ -64,8 +67,8 @@ const loadClient = async () => {
 };
 let client: ReturnType<typeof loadClient> | null = null;
 
-/** Sends one request once and reads its answer. Never throws for what a network or a server does. */
-export const httpExchange = async (http: HttpRequest, clock: Clock): Promise<HttpExchange> => {
+/** Sends one request once over the network and reads its answer. */
+export const httpExchange: Exchange = async (http, clock) => {
   const { request, connections } = await (client ??= loadClient());
   const startedAt = clock.now();
   const deadline = clock.deadline(http.timeoutMs);

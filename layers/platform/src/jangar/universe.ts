@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type { Credentials } from '../aws/credentials.ts';
 import { bearerHeaders, isUnauthenticated, type ApiKey } from '../http/api-key.ts';
 import { authenticatedRead } from '../http/authenticated-exchange.ts';
-import { httpExchange } from '../http/exchange.ts';
+import { httpExchange, type Exchange } from '../http/exchange.ts';
 import { failureOf, isSuccess, parseJsonAnswer } from '../http/json-answer.ts';
 
 export interface JangarConfig {
@@ -13,6 +13,8 @@ export interface JangarConfig {
   readonly apiKey: Credentials<ApiKey>;
   /** Of the whole exchange; 5 000 when absent. */
   readonly timeoutMs?: number;
+  /** Over the network when absent. */
+  readonly exchange?: Exchange;
 }
 
 const defaultTimeoutMs = 5_000;
@@ -35,7 +37,7 @@ const payloadSchema: z.ZodType<readonly unknown[]> = z.union([
 /** The universe of symbols, ascending and without repetition, as Jangar states it now. */
 export const jangarUniverse = (config: JangarConfig, clock: Clock): UniverseSource => ({
   async fetch(): Promise<UniverseFetch> {
-    const { url } = config;
+    const { url, exchange = httpExchange } = config;
     if (url === undefined || url === '') {
       return {
         ok: false,
@@ -46,7 +48,7 @@ export const jangarUniverse = (config: JangarConfig, clock: Clock): UniverseSour
     const http = await authenticatedRead({
       credentials: config.apiKey,
       send: (key) =>
-        httpExchange(
+        exchange(
           { method: 'GET', url, headers: bearerHeaders(key), timeoutMs: config.timeoutMs ?? defaultTimeoutMs },
           clock,
         ),

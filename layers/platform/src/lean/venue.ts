@@ -9,7 +9,7 @@ import type { Credentials } from '../aws/credentials.ts';
 import { bearerHeaders, isUnauthenticated, type ApiKey } from '../http/api-key.ts';
 import { authenticatedRead, authenticatedWrite } from '../http/authenticated-exchange.ts';
 import { httpExchange } from '../http/exchange.ts';
-import type { HttpExchange } from '../http/exchange.ts';
+import type { Exchange, HttpExchange } from '../http/exchange.ts';
 import { isSuccess, venueExchange } from '../http/json-answer.ts';
 import { requireWritePermit } from '../http/write-permit.ts';
 import { leanOrderBody } from './order-body.ts';
@@ -23,6 +23,8 @@ export interface LeanConfig {
   readonly timeoutMs?: number;
   /** Of a health check; 2 000 when absent. */
   readonly healthTimeoutMs?: number;
+  /** Over the network when absent. */
+  readonly exchange?: Exchange;
 }
 
 const defaultTimeoutMs = 5_000;
@@ -33,6 +35,7 @@ const healthSchema = z.looseObject({ status: z.string().min(1) });
 
 /** Orders through the LEAN runner (contract v2). A write is one exchange: nothing here repeats one. */
 export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
+  const exchange = config.exchange ?? httpExchange;
   const request = (
     method: 'GET' | 'POST',
     path: string,
@@ -45,7 +48,7 @@ export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
   ) => ({
     credentials: config.apiKey,
     send: (key: ApiKey): Promise<HttpExchange> =>
-      httpExchange(
+      exchange(
         {
           method,
           url: `${config.baseUrl}${path}`,
