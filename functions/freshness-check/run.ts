@@ -48,18 +48,19 @@ export interface FreshnessPorts {
  */
 export const run = async (now: Instant, ports: FreshnessPorts): Promise<FreshnessReport> => {
   const { telemetry, settings } = ports;
-  const boot = await ports.checkBoot(now);
+  // The ledger and the signal store are two servers: neither is waited for while only the other works.
+  const [boot, health] = await Promise.all([ports.checkBoot(now), ports.readHealth()]);
   telemetry.gauge('boot_check_ok', boot.ok ? 1 : 0);
-  const health = await ports.readHealth();
   if (health !== null) setGauges(telemetry, signalStoreGauges(health));
   if (!boot.ok) {
     telemetry.error('boot check failed', { problems: boot.problems });
     throw new BootRefused(boot.problems);
   }
 
-  await measureLedger(now, ports);
-  const input = await ports.readInput(now);
-  const probe = await ports.signals.newestEvents(now, settings.TRADING_SIGNAL_WINDOW_SIZE);
+  const [input, probe] = await Promise.all([
+    measureLedger(now, ports).then(() => ports.readInput(now)),
+    ports.signals.newestEvents(now, settings.TRADING_SIGNAL_WINDOW_SIZE),
+  ]);
   if (probe.ok) setGauges(telemetry, barGauges(probe.barTs, input.session, now));
   else telemetry.error('freshness probe failed', { failure: probe.failure, detail: probe.detail });
   // Without an answer the newest event that a window recorded stands, and grows older.

@@ -30,7 +30,8 @@ import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 
 import { acknowledge } from './acknowledgements.ts';
-import { fixLogicalIds, stateLogicalIds } from './logical-id.ts';
+import { fixLogicalIds } from './fixed-logical-ids.ts';
+import { stateLogicalIds } from './logical-id.ts';
 import type { Network } from './network.ts';
 import type { ReadableSecret } from './torghut-function.ts';
 

@@ -11,7 +11,8 @@ import {
 } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 
-import { fixLogicalIds, stateLogicalIds } from './logical-id.ts';
+import { fixLogicalIds } from './fixed-logical-ids.ts';
+import { stateLogicalIds } from './logical-id.ts';
 
 export interface EvidenceBucketProps {
   /** Under compliance nobody, the account's root user included, can shorten the retention of an object. */

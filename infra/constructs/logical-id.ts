@@ -1,6 +1,4 @@
 import type { FunctionName, secretKeys } from '@torghut/domain/contract';
-import { CfnResource } from 'aws-cdk-lib';
-import type { IConstruct } from 'constructs';
 
 /**
  * Logical ids are fixed by name, not by the place in the construct tree: moving a construct cannot replace a queue, a
@@ -48,17 +46,3 @@ export const stateLogicalIds = {
   evidence: 'EvidenceBucket',
   signingKey: 'EvidenceSigningKey',
 } as const;
-
-/**
- * Names every resource in a construct by `name` and its place inside the construct: wherever the construct itself goes,
- * they stay. Call it when the construct is complete; what is added later keeps the library's names.
- */
-export const fixLogicalIds = (construct: IConstruct, name: string): void => {
-  const depth = construct.node.scopes.length;
-  for (const resource of construct.node.findAll()) {
-    if (!CfnResource.isCfnResource(resource)) continue;
-    const inside = resource.node.scopes.slice(depth).map(({ node }) => node.id.replaceAll(/[^A-Za-z0-9]/g, ''));
-    // The library's name for the resource that a construct is about.
-    resource.overrideLogicalId([name, ...inside.filter((id) => id !== 'Resource' && id !== 'Default')].join(''));
-  }
-};

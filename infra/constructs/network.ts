@@ -13,7 +13,8 @@ import {
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 
-import { fixLogicalIds, stateLogicalIds } from './logical-id.ts';
+import { fixLogicalIds } from './fixed-logical-ids.ts';
+import { stateLogicalIds } from './logical-id.ts';
 
 /** Where functions and a database of our own live. */
 export interface Network {

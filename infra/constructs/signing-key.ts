@@ -2,7 +2,8 @@ import { RemovalPolicy } from 'aws-cdk-lib';
 import { Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 
-import { fixLogicalIds, stateLogicalIds } from './logical-id.ts';
+import { fixLogicalIds } from './fixed-logical-ids.ts';
+import { stateLogicalIds } from './logical-id.ts';
 
 /**
  * Signs gate verdicts and promotion records with ECDSA on P-256. Kept for ever: a signature is worth what its public key

@@ -9,7 +9,7 @@ import {
   type Instant,
   type MetricName,
 } from '@torghut/domain';
-import { createTelemetry } from '@torghut/platform';
+import { checkBoot, createTelemetry } from '@torghut/platform';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import * as freshnessCheck from '../../../functions/freshness-check/handler.ts';
 import type { FreshnessPorts } from '../../../functions/freshness-check/run.ts';
@@ -36,7 +36,7 @@ interface Invocation {
 
 /** One invocation of the function as deployed, with its log read back. */
 const invoke = async (
-  changed: Partial<Pick<FreshnessPorts, 'readMeasures'>> = {},
+  changed: Partial<Pick<FreshnessPorts, 'checkBoot' | 'readHealth' | 'readMeasures' | 'signals'>> = {},
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Invocation> => {
   const lines: string[] = [];
@@ -155,6 +155,30 @@ describe('the freshness check', () => {
     expect(gauges.has('kill_switch_engaged')).toBe(false);
     expect(gauges.has('signal_effective_lag_seconds')).toBe(true);
     expect(messages).toContain('the ledger cannot be measured');
+  });
+
+  it('waits for neither server while only the other works', async () => {
+    const asked = { health: Promise.withResolvers<null>(), probe: Promise.withResolvers<null>() };
+    const { gauges, error } = await invoke({
+      // The ledger answers once the store was asked; asked one after the other, neither would ever answer.
+      checkBoot: (at) => asked.health.promise.then(() => checkBoot(loop.database.app, { now: at })),
+      readHealth: () => {
+        asked.health.resolve(null);
+        return asked.health.promise;
+      },
+      readMeasures: async () => {
+        await asked.probe.promise;
+        throw new Error('answered');
+      },
+      signals: {
+        newestEvents: () => {
+          asked.probe.resolve(null);
+          return Promise.resolve({ ok: true, eventTs: null, barTs: null });
+        },
+      },
+    });
+    expect(error).toBeNull();
+    expect(gauges.get('boot_check_ok')).toBe(1);
   });
 
   it('[E4] says that the database is another one than its code needs, before it fails for that', async () => {

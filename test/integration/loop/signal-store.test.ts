@@ -10,13 +10,8 @@ import {
   type SignalBatch,
   type SignalStore,
 } from '@torghut/domain';
-import {
-  clickHouseSignalStore,
-  createClickHouse,
-  fixedCredentials,
-  migrateClickHouse,
-  type ClickHouse,
-} from '@torghut/platform';
+import { clickHouseSignalStore, fixedCredentials, migrateClickHouse, type ClickHouse } from '@torghut/platform';
+import { createClickHouse } from '@torghut/platform/clickhouse';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { testClickHouse, type TestClickHouse } from '../../support/clickhouse.ts';

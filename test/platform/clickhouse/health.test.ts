@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { clickHouseHealth, createClickHouse, createMemoryTelemetry, fixedCredentials } from '@torghut/platform';
+import { clickHouseHealth, createMemoryTelemetry, fixedCredentials } from '@torghut/platform';
+import { createClickHouse } from '@torghut/platform/clickhouse';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { testClickHouse, type TestClickHouse } from '../../support/clickhouse.ts';
 

@@ -11,9 +11,12 @@ const accessDenied = ' 497:';
  * size, such as a bucket, is no figure.
  */
 const statement = `
-SELECT
-  (SELECT maxOrNull(is_readonly) FROM system.replicas WHERE concat(database, '.', table) IN ({tables: Array(String)})),
-  (SELECT minOrNull(free_space / total_space) FROM system.disks WHERE total_space > 0 AND total_space < toUInt64(-1))`;
+SELECT maxOrNull(is_readonly), minOrNull(free_ratio)
+FROM (
+  SELECT is_readonly, NULL AS free_ratio FROM system.replicas WHERE concat(database, '.', table) IN ({tables: Array(String)})
+  UNION ALL
+  SELECT NULL, free_space / total_space FROM system.disks WHERE total_space > 0 AND total_space < toUInt64(-1)
+)`;
 
 /**
  * Reads the health of the signal store; null when it is not known, which is logged: every time when the store does not answer,

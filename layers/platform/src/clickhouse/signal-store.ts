@@ -1,5 +1,6 @@
 import {
   compareKeys,
+  hour,
   indicatorColumns,
   toText,
   type ArrivedRow,
@@ -23,7 +24,9 @@ const tailHours = 2;
 const seenMinutes = 10;
 const volumeMinutes = 20;
 
-const instant = (parameter: string): string => `fromUnixTimestamp64Milli({${parameter}: Int64}, 'UTC')`;
+/** A parameter of the columns' own type: what is computed of one in the statement is computed wherever it is named. */
+const instant = (parameter: string): string => `{${parameter}: DateTime64(3, 'UTC')}`;
+const instantParameter = (at: Instant): string => toText(at).replace('T', ' ').replace('Z', '');
 const series = `source = '${source}' AND window_size = {window: String} AND event_ts <= ${instant('now')} AND ingest_ts <= ${instant('now')}`;
 
 /** Below the 128 KiB that a ClickHouse server takes in one parameter; quotes and commas included. */
@@ -65,12 +68,12 @@ SELECT if(late, 'late', 'new') AS kind, toString(symbol) AS symbol, toUnixTimest
   arraySum(bar -> if(bar.1 > event_ts - toIntervalMinute(${volumeMinutes}) AND bar.1 <= event_ts, bar.4, 0), history) AS volume,
   [] :: Array(String) AS symbols
 FROM (
-  SELECT *, (event_ts, symbol, latest.1) <= (${instant('cursor_ms')}, {cursor_symbol: String}, {cursor_seq: UInt64}) AS late
+  SELECT *, (event_ts, symbol, latest.1) <= (${instant('cursor_ts')}, {cursor_symbol: String}, {cursor_seq: UInt64}) AS late
   FROM (
     SELECT symbol, event_ts, count() AS copies, min(ingest_ts) AS arrived,
       argMax(tuple(seq, toUnixTimestamp64Milli(ingest_ts), version, ${indicatorColumns.join(', ')}), ingest_ts) AS latest
     FROM ${tables.signals}
-    WHERE ${series} AND event_ts >= ${instant('overlap_from_ms')}
+    WHERE ${series} AND event_ts >= ${instant('overlap_from')}
     GROUP BY symbol, event_ts
   )
   WHERE ${unread(processedLists)}
@@ -80,13 +83,13 @@ LEFT JOIN (
   SELECT symbol, arraySort(groupArray((event_ts, ingest_ts, c, v))) AS copies_in_order,
     arrayFilter((bar, following) -> bar.1 != following.1, copies_in_order, arrayShiftLeft(copies_in_order, 1)) AS history
   FROM ${tables.bars}
-  WHERE ${series} AND event_ts > ${instant('overlap_from_ms')} - toIntervalMinute(${volumeMinutes + 1})
+  WHERE ${series} AND event_ts > ${instant('overlap_from')} - toIntervalMinute(${volumeMinutes + 1})
   GROUP BY symbol
 ) AS bars USING (symbol)
 UNION ALL
 SELECT 'stream', toString(newest.2), toUnixTimestamp64Milli(newest.1), toString(newest.3), 0, ${
   countSkipped
-    ? `(SELECT uniqExact(symbol, event_ts) FROM ${tables.signals} WHERE ${series} AND event_ts >= ${instant('skipped_from_ms')} AND event_ts < ${instant('overlap_from_ms')} AND ${unread(processedLists)})`
+    ? `(SELECT uniqExact(symbol, event_ts) FROM ${tables.signals} WHERE ${series} AND event_ts >= ${instant('skipped_from')} AND event_ts < ${instant('overlap_from')} AND ${unread(processedLists)})`
     : '0'
 },
   defaultValueOfTypeName('${latestType}'), 0, 0, 0,
@@ -115,6 +118,8 @@ type Row = readonly [
   volume: Scalar,
   symbols: readonly string[],
 ];
+
+type NewestRow = readonly [kind: 'signals' | 'bars', eventMs: string | null];
 
 const measured = (value: Scalar | undefined): number | null => {
   if (value === null || value === undefined) return null;
@@ -153,15 +158,15 @@ export const clickHouseSignalStore = (clickhouse: ClickHouse, tables: SignalTabl
     const answer = await clickhouse.query<Row>({
       sql: readStatement(tables, query.skippedFrom !== null, processed.length),
       parameters: {
-        now: query.now,
+        now: instantParameter(query.now),
         window: query.windowSize,
-        cursor_ms: query.cursor.eventTs,
+        cursor_ts: instantParameter(query.cursor.eventTs),
         cursor_symbol: query.cursor.symbol,
         cursor_seq: query.cursor.seq,
         ...Object.fromEntries(processed.map((keys, list) => [`processed_${list}`, keys])),
-        overlap_from_ms: query.overlapFrom,
+        overlap_from: instantParameter(query.overlapFrom),
         limit: Math.max(query.limit, query.lateLimit),
-        ...(query.skippedFrom === null ? {} : { skipped_from_ms: query.skippedFrom }),
+        ...(query.skippedFrom === null ? {} : { skipped_from: instantParameter(query.skippedFrom) }),
       },
     });
     if (!answer.ok) return answer;
@@ -195,22 +200,24 @@ export const clickHouseSignalStore = (clickhouse: ClickHouse, tables: SignalTabl
   },
 
   newestEvents: async (now: Instant, windowSize: string) => {
-    const newest = (table: string): string => `(SELECT toUnixTimestamp64Milli(maxOrNull(event_ts)) FROM ${table}
-      WHERE ${series} AND event_ts > ${instant('now')} - toIntervalHour(${tailHours}))`;
-    const answer = await clickhouse.query<readonly [string | null, string | null]>({
-      sql: `SELECT ${newest(tables.signals)}, ${newest(tables.bars)}`,
-      parameters: { now, window: windowSize },
+    const newest = (kind: NewestRow[0], table: string): string =>
+      `SELECT '${kind}', toUnixTimestamp64Milli(maxOrNull(event_ts)) FROM ${table} WHERE ${series} AND event_ts > ${instant('from')}`;
+    const answer = await clickhouse.query<NewestRow>({
+      // A subquery for each table would be planned and run as a statement of its own.
+      sql: `${newest('signals', tables.signals)} UNION ALL ${newest('bars', tables.bars)}`,
+      parameters: { now: instantParameter(now), from: instantParameter(now - tailHours * hour), window: windowSize },
     });
     if (!answer.ok) return answer;
-    const [first] = answer.rows;
-    if (first === undefined) {
+    const signals = answer.rows.find(([kind]) => kind === 'signals');
+    const bars = answer.rows.find(([kind]) => kind === 'bars');
+    if (signals === undefined || bars === undefined) {
       return {
         ok: false,
         failure: 'query_failed',
-        detail: `expected one row of the freshness probe at ${toText(now)}, found none`,
+        detail: `expected one row for each table of the freshness probe at ${toText(now)}, found ${answer.rows.length} rows`,
       };
     }
-    const at = (text: string | null): Instant | null => (text === null ? null : Number(text));
-    return { ok: true, eventTs: at(first[0]), barTs: at(first[1]) };
+    const at = ([, text]: NewestRow): Instant | null => (text === null ? null : Number(text));
+    return { ok: true, eventTs: at(signals), barTs: at(bars) };
   },
 });
