@@ -1,13 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { UsageError } from '../local/arguments.ts';
 import { BarsError } from '../local/bars/bars.ts';
 import { generatedDirectory } from '../local/bars/generate.ts';
 import { readBars } from '../local/bars/reader.ts';
 import { deployedCatalog } from '../local/catalog.ts';
 import { calibration, featureSessions, plausibleIntents, tradeIntents, type Calibration } from './calibration.ts';
 import { enabledStrategy, strategyWithProfile } from './measured-strategy.ts';
+import { parseOptions, UsageError } from './options.ts';
 
 /**
  * `npm run calibrate`: how often a strategy profile wants to trade on a set of bars, per symbol and day, and which
@@ -20,22 +19,12 @@ const usage = `usage: npm run calibrate [-- options]
   --json FILE     write the measurement as JSON
   --help`;
 
-const parseOptions = (words: readonly string[]) => {
-  try {
-    return parseArgs({
-      args: [...words],
-      options: {
-        bars: { type: 'string' },
-        profile: { type: 'string' },
-        json: { type: 'string' },
-        help: { type: 'boolean' },
-      },
-      allowPositionals: false,
-    }).values;
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message.split('. ')[0] ?? 'unusable options'}; --help lists the options`);
-  }
-};
+const optionTypes = {
+  bars: { type: 'string' },
+  profile: { type: 'string' },
+  json: { type: 'string' },
+  help: { type: 'boolean' },
+} as const;
 
 const list = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)
@@ -70,7 +59,7 @@ const render = (result: Calibration, timeframe: string): string => {
 };
 
 const main = async (): Promise<void> => {
-  const options = parseOptions(process.argv.slice(2));
+  const options = parseOptions(process.argv.slice(2), optionTypes);
   if (options.help === true) {
     console.log(usage);
     return;

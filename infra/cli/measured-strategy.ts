@@ -1,5 +1,5 @@
 import { builtInStrategies, windowSizeOf, type CatalogEntry, type RunnableStrategy } from '@torghut/domain';
-import { UsageError } from '../local/arguments.ts';
+import { UsageError } from './options.ts';
 import { barFrequencies, type BarFrequency } from '../local/bars/bars.ts';
 
 /** A strategy to be measured, and the bars that give it its signals. */

@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
 import { asTicker, type Ticker } from '@torghut/domain';
+import { parseOptions, UsageError } from '../cli/options.ts';
 import { venueFaults, type VenueFaultName } from './twins/index.ts';
 
 /** Options of the main command. */
@@ -14,11 +14,6 @@ export interface Arguments {
   readonly alpaca: VenueFaultName | null;
   readonly dataDirectory: string | null;
   readonly port: number;
-}
-
-/** A command line that cannot be carried out: one clear line, exit code 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 export const usage = `usage: npm start [-- options]
@@ -62,18 +57,9 @@ const options = {
   help: { type: 'boolean' },
 } as const;
 
-const parse = (words: readonly string[]) => {
-  try {
-    return parseArgs({ args: [...words], options, allowPositionals: false }).values;
-  } catch (error) {
-    const [line] = (error as Error).message.split('. ');
-    throw new UsageError(`${line ?? 'unusable options'}; --help lists the options`);
-  }
-};
-
 /** @throws UsageError naming the option, what was expected and what was found. */
 export const parseArguments = (words: readonly string[]): Arguments => {
-  const values = parse(words);
+  const values = parseOptions(words, options);
   const symbols = values.symbols?.split(',').map((text) => {
     const ticker = asTicker(text);
     if (ticker === null) throw new UsageError(`--symbols: expected symbols such as AAPL,MSFT, found "${text}"`);

@@ -1,8 +1,11 @@
-import { access, constants, mkdir, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { access, constants as fileModes, mkdir, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { toText, type Instant } from '@torghut/domain';
 import { SingleBar } from 'cli-progress';
-import { parseArguments, usage, UsageError, type Arguments } from './arguments.ts';
+import { UsageError } from '../cli/options.ts';
+import { parseArguments, usage, type Arguments } from './arguments.ts';
 import { BarsError, type BarSet } from './bars/bars.ts';
 import { generatedDirectory } from './bars/generate.ts';
 import { readBars } from './bars/reader.ts';
@@ -83,10 +86,27 @@ const requireWritable = async ({ dataDirectory, jsonFile }: Arguments): Promise<
     });
   }
   if (jsonFile !== null) {
-    await access(dirname(resolve(jsonFile)), constants.W_OK).catch((error: unknown) => {
+    await access(dirname(resolve(jsonFile)), fileModes.W_OK).catch((error: unknown) => {
       throw new UsageError(`--json: expected a file that can be written, found ${describe(error)}`);
     });
   }
+};
+
+/**
+ * Interrupting ends the run in order. Not just the first signal is taken: npm passes on the one that the terminal has sent
+ * here already, and the second would end this process before it has cleaned up.
+ */
+const listenForInterruption = () => {
+  const stop = new AbortController();
+  const happened = once(stop.signal, 'abort');
+  let exitCode = 0;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (exitCode === 0) exitCode = 128 + constants.signals[signal];
+      stop.abort();
+    });
+  }
+  return { signal: stop.signal, happened, exitCode: () => exitCode };
 };
 
 const main = async (): Promise<number> => {
@@ -97,17 +117,7 @@ const main = async (): Promise<number> => {
   }
   const bars = await load(options);
   await requireWritable(options);
-  const stop = new AbortController();
-  const interrupted = new Promise<void>((end) => {
-    stop.signal.addEventListener('abort', () => {
-      end();
-    });
-  });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      stop.abort();
-    });
-  }
+  const interruption = listenForInterruption();
   const started = performance.now();
   // The port is taken first, so that a busy one is no waste of a start; who asks early waits for the answer.
   const api = Promise.withResolvers<ApiHandler>();
@@ -142,27 +152,28 @@ const main = async (): Promise<number> => {
       const resumeAt = await lastFinishedTick(deployment);
       if (resumeAt !== null) console.log(`  going on after ${toText(resumeAt)}`);
       const progress = progressBar(deployment);
-      await replay(deployment, bars, progress, { resumeAt, stop: stop.signal });
+      await replay(deployment, bars, progress, { resumeAt, stop: interruption.signal });
       progress.end();
       const summary = await replaySummary(deployment.readonly, deployment.account, bars.sessions);
       console.log(`\n${renderSummary(summary)}\n`);
       if (options.jsonFile !== null) await writeFile(options.jsonFile, `${JSON.stringify(summary, null, 2)}\n`);
-      if (!options.exit && !stop.signal.aborted) {
+      if (!options.exit && !interruption.signal.aborted) {
         console.log(
           `serving ${gateway.url} until Ctrl-C: try /trading/status /trading/autonomy /trading/executions /trading/metrics`,
         );
-        await interrupted;
+        await interruption.happened;
       }
     } finally {
       await deployment.stop();
     }
   } catch (error) {
     api.reject(error);
-    throw error;
+    // Ctrl-C reaches our children, too, and what needed one of them fails: that is no news.
+    if (!interruption.signal.aborted) throw error;
   } finally {
     await gateway.stop();
   }
-  return 0;
+  return interruption.exitCode();
 };
 
 try {

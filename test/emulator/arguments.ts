@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { parseOptions, UsageError } from '../../infra/cli/options.ts';
 
 /** Options of the emulator run. */
 export interface Arguments {
@@ -9,11 +9,6 @@ export interface Arguments {
   readonly keep: boolean;
 }
 
-/** A command line that cannot be carried out: one clear line, exit code 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
 export const usage = `usage: npm run emulator [-- options]
   Deploys the stacks into an AWS emulator on this machine, drives them through the AWS API, and says what holds.
   --endpoint URL  drive this AWS-compatible endpoint, with the AWS credentials of the environment; it has to reach
@@ -22,26 +17,16 @@ export const usage = `usage: npm run emulator [-- options]
   --keep          leave everything running after the claims, until Ctrl-C, and do not destroy the stacks
   --help`;
 
-const parse = (words: readonly string[]) => {
-  try {
-    return parseArgs({
-      args: [...words],
-      options: {
-        endpoint: { type: 'string' },
-        json: { type: 'string' },
-        keep: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-      allowPositionals: false,
-    }).values;
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}; --help lists the options`);
-  }
-};
+const options = {
+  endpoint: { type: 'string' },
+  json: { type: 'string' },
+  keep: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
 
 /** @throws UsageError naming the option, what was expected and what was found. */
 export const parseArguments = (words: readonly string[]): Arguments => {
-  const { endpoint, json, keep, help } = parse(words);
+  const { endpoint, json, keep, help } = parseOptions(words, options);
   if (endpoint !== undefined && !/^https?:$/.test(URL.parse(endpoint)?.protocol ?? ''))
     throw new UsageError(`--endpoint: expected an http or https URL, found "${endpoint}"`);
   return { help: help ?? false, endpoint: endpoint ?? null, jsonFile: json ?? null, keep: keep ?? false };

@@ -39,8 +39,11 @@ export const endGroup = async (child: ChildProcess): Promise<void> => {
 /** Runs commands to their end, each in a process group of its own; whatever still runs when disposed of is ended. */
 export class Commands implements AsyncDisposable {
   readonly #running = new Set<ChildProcess>();
+  #disposed = false;
 
+  /** @throws Error after the end of the run */
   async run({ program, words, environment, directory, limitSeconds }: Command): Promise<Finished> {
+    if (this.#disposed) throw new Error(`${program} is not started: the run has ended`);
     const child = spawn(program, words, {
       cwd: directory,
       env: environment,
@@ -65,6 +68,7 @@ export class Commands implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
     await Promise.all([...this.#running].map(endGroup));
   }
 }

@@ -56,28 +56,34 @@ const emulatorSettings = {
   TORGHUT_PAPER_TICKET_EMAIL: 'tickets@torghut.invalid',
 };
 
+/** Like `Promise.all`, but waits for both before it fails, so that nothing is started after the cleanup. */
+const bothSettled = async <A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> => {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
+};
+
 /**
  * Deploys the stacks and proves the claims, one after the other; the first that fails ends the run.
  * @throws ClaimFailed; MachineError when this machine lacks something
  */
 export const emulate = async (machine: Machine, report: Report, options: Arguments): Promise<void> => {
-  const [{ endpoint, emulatorLog }, world] = await Promise.all([
+  const [{ endpoint, emulatorLog }, world] = await bothSettled(
     report.step('endpoint ready', async () =>
       options.endpoint === null
         ? emulatorEndpoint(machine)
         : { endpoint: await externalEndpoint(options.endpoint), emulatorLog: null },
     ),
     report.step('database, signal store and venue twins started', () => startWorld(machine)),
-  ]);
+  );
   const settings = { ...emulatorSettings, ...world.settings };
   const cdk = cdkOf(machine, endpoint);
   const aws = awsClients(endpoint);
   const stage = deployedStage(aws);
 
-  const [assembly] = await Promise.all([
+  const [assembly] = await bothSettled(
     report.step('templates synthesized', () => synthesizeWith(machine, { root: machine.root, settings })),
     report.step('account bootstrapped', async () => succeeded('cdk bootstrap', await cdk.bootstrap())),
-  ]);
+  );
   const state = await report.step('stack with the secrets deployed', async () =>
     succeeded('cdk deploy', await cdk.deploy(assembly, stackPath('state'))),
   );
@@ -110,7 +116,8 @@ export const emulate = async (machine: Machine, report: Report, options: Argumen
       try {
         await report.prove(claim);
       } catch (error) {
-        process.stdout.write(await evidence(emulation));
+        // Then the claim was cut off, and there is nothing to look for.
+        if (!machine.interrupted.aborted) process.stdout.write(await evidence(emulation));
         throw error;
       }
     }
@@ -126,7 +133,7 @@ export const emulate = async (machine: Machine, report: Report, options: Argumen
 
   if (options.keep) {
     report.line(`kept: endpoint ${endpoint.url}, API ${emulation.api.url}; Ctrl-C ends everything`);
-    await wait(2 ** 31 - 1);
+    await wait(2 ** 31 - 1, undefined, { signal: machine.interrupted });
   }
   await prove(destructionClaims(emulation));
 };

@@ -7,4 +7,6 @@ export interface Machine {
   readonly directory: string;
   readonly commands: Commands;
   readonly cleanup: AsyncDisposableStack;
+  /** Once aborted, nothing is to be started any more. */
+  readonly interrupted: AbortSignal;
 }

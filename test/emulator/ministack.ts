@@ -116,6 +116,7 @@ export const startMiniStack = async (machine: Machine): Promise<MiniStack> => {
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), await readFile(certificateFile, 'utf8')]);
 
   const port = await freePort();
+  machine.interrupted.throwIfAborted();
   const url = `https://127.0.0.1:${port}`;
   const logFile = join(home, 'ministack.log');
   const child = spawn(python, [join(here, 'start_ministack.py')], {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { parseArguments, UsageError } from '../../infra/cli/verify-deployment/arguments.ts';
+import { UsageError } from '../../infra/cli/options.ts';
+import { parseArguments } from '../../infra/cli/verify-deployment/arguments.ts';
 import { lateChecks } from '../../infra/cli/verify-deployment/verify.ts';
 
 describe('options of verify-deployment', () => {
@@ -65,8 +66,9 @@ describe('options of verify-deployment', () => {
     },
     { words: '--wait 3601', complaint: '--wait: expected a whole number of seconds from 0 to 3600, found "3601"' },
     { words: '--wait 1.5', complaint: '--wait: expected a whole number of seconds from 0 to 3600, found "1.5"' },
-    { words: '--frob', complaint: "Unknown option '--frob'" },
+    { words: '--frob', complaint: "Unknown option '--frob'; --help lists the options" },
     { words: 'paper', complaint: "Unexpected argument 'paper'" },
+    { words: '--region', complaint: "Option '--region <value>' argument missing; --help lists the options" },
   ])('refuses "$words"', ({ words, complaint }) => {
     const given = words.split(' ').filter((word) => word !== '');
     const others = words === '' || words.startsWith('--environment') ? [] : ['--environment', 'paper'];

@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util';
 import { type Instant, parseInstant } from '@torghut/domain';
 import * as z from 'zod';
 import { type EnvironmentName, environmentNames } from '../../config.ts';
+import { parseOptions, UsageError } from '../options.ts';
 import { type LateCheck, lateChecks } from './verify.ts';
 
 export interface Arguments {
@@ -15,11 +15,6 @@ export interface Arguments {
   readonly allowUnknown: readonly LateCheck[];
   readonly jsonFile: string | null;
   readonly waitSeconds: number;
-}
-
-/** A command line that cannot be carried out: one clear line, exit code 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 export const usage = `usage: npx torghut verify-deployment --environment ${environmentNames.join('|')} [options]
@@ -49,15 +44,6 @@ const options = {
   json: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
-
-const parse = (words: readonly string[]) => {
-  try {
-    return parseArgs({ args: [...words], options, allowPositionals: false }).values;
-  } catch (error) {
-    const [line] = (error as Error).message.split('. ');
-    throw new UsageError(line ?? 'unusable options');
-  }
-};
 
 /** What each option takes, in the words of the error message. */
 const optionSchemas = {
@@ -114,7 +100,7 @@ const read = <const Name extends keyof typeof optionSchemas>(
 
 /** @throws UsageError naming the option, what was expected and what was found. */
 export const parseArguments = (words: readonly string[]): Arguments => {
-  const values = parse(words);
+  const values = parseOptions(words, options);
   const help = values.help ?? false;
   const environment = read('environment', help ? (values.environment ?? environmentNames[0]) : values.environment);
   return {

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { toText } from '@torghut/domain';
 import { systemClock } from '@torghut/platform';
-import { type Arguments, parseArguments, usage, UsageError } from './arguments.ts';
+import { UsageError } from '../options.ts';
+import { type Arguments, parseArguments, usage } from './arguments.ts';
 import { awsClients } from './aws.ts';
 import { exitCodeOf, linesOf, type Verification, verifyWithin } from './verify.ts';
 

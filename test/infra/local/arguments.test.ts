@@ -6,7 +6,8 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseArguments, UsageError } from '../../../infra/local/arguments.ts';
+import { UsageError } from '../../../infra/cli/options.ts';
+import { parseArguments } from '../../../infra/local/arguments.ts';
 
 const main = resolve(import.meta.dirname, '../../../infra/local/main.ts');
 
