@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
 import { accountLabelPattern, type AccountLabel, schemaVersion } from '@torghut/domain';
 import { backfillProvenance, describePreparation, prepareLedger } from '@torghut/platform';
 import pg from 'pg';
 import { deployedRelease } from '../local/catalog.ts';
+import { parseWords, UsageError } from './options.ts';
 
 /**
  * What is done to a ledger as its owner: `migrate` brings schema, feature contract, strategy catalog and the initial rows
@@ -14,8 +14,6 @@ const usage = `usage: npm run database -- migrate --account LABEL | backfill [--
              (kill switch engaged, trading and autonomy off) and put enabled strategies into shadow
   backfill   route provenance of imported executions: counts per outcome, written only with --apply
 DATABASE_URL is the connection of a member of torghut_owner.`;
-
-class UsageError extends Error {}
 
 const connect = async (): Promise<pg.Client> => {
   const connectionString = process.env['DATABASE_URL'];
@@ -53,9 +51,10 @@ const backfill = async (client: pg.Client, dryRun: boolean): Promise<void> => {
 };
 
 const main = async (): Promise<void> => {
-  const { values, positionals } = parseArgs({
-    options: { account: { type: 'string' }, apply: { type: 'boolean' }, help: { type: 'boolean' } },
-    allowPositionals: true,
+  const { values, positionals } = parseWords(process.argv.slice(2), {
+    account: { type: 'string' },
+    apply: { type: 'boolean' },
+    help: { type: 'boolean' },
   });
   if (values.help === true) {
     console.log(usage);
@@ -79,5 +78,5 @@ try {
   await main();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = error instanceof UsageError || error instanceof TypeError ? 2 : 1;
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }

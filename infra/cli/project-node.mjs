@@ -28,12 +28,12 @@ export const runOnProjectNode = (program, words) => {
     return;
   }
   const child = spawn(node, ['--disable-warning=ExperimentalWarning', program, ...words], { stdio: 'inherit' });
+  // Whoever signals this process means the program. A terminal has signalled it already; twice does no harm.
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   const pass = (signal) => child.kill(signal);
-  // The terminal sends SIGINT to the program as well; a second one would be taken for impatience.
-  const wait = () => undefined;
-  process.on('SIGINT', wait).on('SIGTERM', pass);
+  for (const signal of signals) process.on(signal, pass);
   child.once('exit', (code, signal) => {
-    process.off('SIGINT', wait).off('SIGTERM', pass);
+    for (const name of signals) process.off(name, pass);
     if (signal !== null) process.kill(process.pid, signal);
     process.exitCode = code ?? 1;
   });

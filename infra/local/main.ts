@@ -92,6 +92,8 @@ const requireWritable = async ({ dataDirectory, jsonFile }: Arguments): Promise<
   }
 };
 
+const longestStopMs = 60_000;
+
 /**
  * Interrupting ends the run in order. Not just the first signal is taken: npm passes on the one that the terminal has sent
  * here already, and the second would end this process before it has cleaned up.
@@ -102,7 +104,13 @@ const listenForInterruption = () => {
   let exitCode = 0;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (exitCode === 0) exitCode = 128 + constants.signals[signal];
+      if (stop.signal.aborted) return;
+      exitCode = 128 + constants.signals[signal];
+      process.stderr.write('\nstopping ...\n');
+      setTimeout(() => {
+        process.stderr.write(`not stopped within ${longestStopMs / 1_000} s: engines or files may be left\n`);
+        process.exit(exitCode);
+      }, longestStopMs).unref();
       stop.abort();
     });
   }
@@ -155,9 +163,12 @@ const main = async (): Promise<number> => {
       await replay(deployment, bars, progress, { resumeAt, stop: interruption.signal });
       progress.end();
       const summary = await replaySummary(deployment.readonly, deployment.account, bars.sessions);
-      console.log(`\n${renderSummary(summary)}\n`);
-      if (options.jsonFile !== null) await writeFile(options.jsonFile, `${JSON.stringify(summary, null, 2)}\n`);
-      if (!options.exit && !interruption.signal.aborted) {
+      const interrupted = interruption.signal.aborted;
+      console.log(`\n${interrupted ? 'interrupted; until then:\n' : ''}${renderSummary(summary)}\n`);
+      // Half a replay must not be taken for the whole.
+      if (options.jsonFile !== null && !interrupted)
+        await writeFile(options.jsonFile, `${JSON.stringify(summary, null, 2)}\n`);
+      if (!options.exit && !interrupted) {
         console.log(
           `serving ${gateway.url} until Ctrl-C: try /trading/status /trading/autonomy /trading/executions /trading/metrics`,
         );
@@ -166,11 +177,8 @@ const main = async (): Promise<number> => {
     } finally {
       await deployment.stop();
     }
-  } catch (error) {
-    api.reject(error);
-    // Ctrl-C reaches our children, too, and what needed one of them fails: that is no news.
-    if (!interruption.signal.aborted) throw error;
   } finally {
+    api.reject(new Error('the control plane is not running'));
     await gateway.stop();
   }
   return interruption.exitCode();

@@ -48,7 +48,13 @@ const digestOf = (root: string, variables: NodeJS.ProcessEnv): string => {
 };
 
 const run = async (script: string, root: string, environment: NodeJS.ProcessEnv): Promise<void> => {
-  const child = spawn(process.execPath, [script], { cwd: root, env: environment, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [script], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // Ctrl-C in the terminal is for us; a synthesis that is cut off would leave half-made bundles.
+    detached: true,
+  });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
   const code = await new Promise<number | null>((resolve, reject) =>

@@ -16,10 +16,14 @@ export interface Command {
   readonly limitSeconds: number;
 }
 
-/** Asks a whole process group to end, and makes it end after five seconds. Resolves when its leader is gone. */
+/** The leader of a group may be gone while others of it still hold its outputs. */
+const isOver = ({ exitCode, signalCode, stdout, stderr }: ChildProcess): boolean =>
+  (exitCode !== null || signalCode !== null) && [stdout, stderr].every((stream) => stream?.closed !== false);
+
+/** Asks a whole process group to end, and makes it end after five seconds. Resolves when all who hold its outputs are gone. */
 export const endGroup = async (child: ChildProcess): Promise<void> => {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const { pid } = child;
+  if (pid === undefined || isOver(child)) return;
   const signal = (name: NodeJS.Signals): void => {
     try {
       process.kill(-pid, name);
@@ -54,13 +58,15 @@ export class Commands implements AsyncDisposable {
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+    let overdue = false as boolean;
     const limit = setTimeout(() => {
+      overdue = true;
       output += `\nended after ${limitSeconds} s without an end of its own`;
       void endGroup(child);
     }, limitSeconds * 1_000);
     try {
       const [code] = (await once(child, 'close')) as [number | null];
-      return { code: code ?? 1, output };
+      return { code: overdue || code === null ? 1 : code, output };
     } finally {
       clearTimeout(limit);
       this.#running.delete(child);

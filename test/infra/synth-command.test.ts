@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -19,14 +19,18 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** The CDK command as `npm run synth` starts it, with nothing on the PATH but Node: neither Docker nor credentials. */
+/** The CDK command as `npm run synth` starts it, with nothing on the PATH but a shell and Node, and without credentials. */
 const synthesize = async (settings: Readonly<Record<string, unknown>>) => {
+  const programs = join(directory, 'programs');
+  mkdirSync(programs);
+  symlinkSync(process.execPath, join(programs, 'node'));
+  symlinkSync('/bin/sh', join(programs, 'sh'));
   const command = join(root, 'node_modules/aws-cdk/bin/cdk');
   const words = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${String(value)}`]);
   const child = spawn(process.execPath, [command, 'synth', '--quiet', '**', '--output', directory, ...words], {
     cwd: root,
     env: {
-      PATH: `${join(process.execPath, '..')}:/bin`,
+      PATH: programs,
       HOME: directory,
       TMPDIR: directory,
       CDK_DISABLE_CLI_TELEMETRY: 'true',

@@ -55,6 +55,6 @@ try {
   else process.exitCode = await run(given);
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  console.error(`${error.message}; npx torghut verify-deployment --help lists the options`);
+  console.error(error.message);
   process.exitCode = 2;
 }

@@ -228,6 +228,8 @@ server.listen(Number(port), '127.0.0.1', () => {
   process.send?.({ port: (server.address() as AddressInfo).port });
 });
 
+// Ctrl-C in a terminal reaches this process too; it serves until its parent, which ends in order, lets it go.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 // The channel closes when the parent ends, however it ends. An orderly exit would wait for running queries; killing is
 // safe, because a part of a table is on disk, renamed into place, before its insert is answered.
 process.once('disconnect', () => {

@@ -1,16 +1,33 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, chown, cp, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { arch, platform, tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { MachineError } from '../machine-error.ts';
 
-const run = promisify(execFile);
+/**
+ * Runs a program to its end, in a process group of its own: Ctrl-C in the terminal is for us, and a server that was half
+ * started could not be stopped.
+ * @throws Error with what the program complained of
+ */
+const run = async (
+  program: string,
+  words: readonly string[],
+  identity: Identity = {},
+): Promise<{ readonly stdout: string }> => {
+  const child = spawn(program, words, { ...identity, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const heard = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (text: string) => (heard[name] += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`${program} ended with ${code ?? 'a signal'}: ${heard.stderr.trim()}`);
+  return heard;
+};
 
 /** Roles of the database; the local cluster gives them one password. */
 export type DatabaseRole = 'torghut_owner' | 'torghut_app' | 'torghut_readonly';
