@@ -1,9 +1,10 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '@torghut/domain';
 import { faultOf } from './faults.ts';
-import type { Fault, TwinAnswer } from './faults.ts';
+import type { Fault, LimitedFault, TwinAnswer } from './faults.ts';
 
 export interface TwinRequest {
   readonly method: string;
@@ -12,7 +13,7 @@ export interface TwinRequest {
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly text: string;
-  /** Decoded groups of the route's pattern. */
+  /** Decoded groups of the route's pattern; one that did not take part is empty. */
   readonly parameters: readonly string[];
 }
 
@@ -28,6 +29,10 @@ export interface HttpTwin<Operation extends string> {
   readonly url: string;
   /** Puts a fault in force for some operations or all; `null` ends it. `down` closes the port, anything else reopens it. */
   setFault(fault: Fault | null, operations?: readonly Operation[]): Promise<void>;
+  /** The next requests of some operations or all meet a fault; before any fault in force, the oldest first. */
+  limitFault(fault: LimitedFault, operations: readonly string[] | null, requests: number): void;
+  /** Takes connections that ask for another protocol. */
+  onUpgrade(listener: (message: IncomingMessage, socket: Duplex, head: Buffer) => void): void;
   /** Closes the port and every connection; requests still held have no further effect. */
   stop(): Promise<void>;
 }
@@ -53,7 +58,17 @@ export const startHttpTwin = async <Operation extends string>(
   const { clock, seed, routes, notFound } = config;
   const occurrences = new Map<string, number>();
   let inForce: { readonly fault: Fault; readonly operations: readonly Operation[] | null } | null = null;
+  const limited: { readonly fault: LimitedFault; readonly operations: readonly string[] | null; left: number }[] = [];
   let stopped = false;
+
+  const limitedFaultFor = (operation: Operation): Fault | null => {
+    const index = limited.findIndex(({ operations }) => operations?.includes(operation) ?? true);
+    const found = limited[index];
+    if (found === undefined) return null;
+    found.left -= 1;
+    if (found.left <= 0) limited.splice(index, 1);
+    return found.fault;
+  };
 
   const faultFor = (operation: Operation, request: TwinRequest): Fault | null => {
     if (inForce === null || (inForce.operations !== null && !inForce.operations.includes(operation))) return null;
@@ -79,10 +94,12 @@ export const startHttpTwin = async <Operation extends string>(
       query: url.searchParams,
       headers: message.headers as Readonly<Record<string, string | undefined>>,
       text,
-      parameters: (route.path.exec(url.pathname) ?? []).slice(1).map(decoded),
+      parameters: (route.path.exec(url.pathname) ?? [])
+        .slice(1)
+        .map((group: string | undefined) => decoded(group ?? '')),
     };
     const process = async (): Promise<TwinAnswer> => (stopped ? notFound : route.handle(request));
-    const fault = faultFor(route.operation, request);
+    const fault = limitedFaultFor(route.operation) ?? faultFor(route.operation, request);
     if (fault === null) send(response, await process());
     else await misbehave(fault, process, response, clock);
   };
@@ -122,6 +139,12 @@ export const startHttpTwin = async <Operation extends string>(
       const down = fault?.kind === 'down';
       if (down && server.listening) await close();
       if (!down && !server.listening) await listen(port);
+    },
+    limitFault(fault, operations, requests) {
+      if (requests > 0) limited.push({ fault, operations, left: requests });
+    },
+    onUpgrade(listener) {
+      server.on('upgrade', listener);
     },
     async stop() {
       stopped = true;
@@ -163,6 +186,14 @@ const misbehave = async (
     case 'cut_body':
       sendHalf(response, await process());
       return;
+    case 'slow_body': {
+      const answer = await process();
+      const payload = payloadOf(answer);
+      writeHead(response, answer, payload);
+      response.write(payload.slice(0, Math.floor(payload.length / 2)));
+      await callerGone(response, clock);
+      return;
+    }
     case 'content_type': {
       const answer = await process();
       send(response, { ...answer, headers: { ...answer.headers, 'content-type': fault.contentType } });
@@ -170,7 +201,8 @@ const misbehave = async (
     }
     case 'altered_body': {
       const answer = await process();
-      send(response, { ...answer, body: { ...(answer.body as Record<string, unknown>), ...fault.change } });
+      const altered = (body: unknown): unknown => ({ ...(body as Record<string, unknown>), ...fault.change });
+      send(response, { ...answer, body: Array.isArray(answer.body) ? answer.body.map(altered) : altered(answer.body) });
       return;
     }
     case 'processed_twice':

@@ -1,9 +1,14 @@
 export { startAlpacaTwin } from './alpaca/twin.ts';
-export type { AlpacaTwin, AlpacaTwinConfig, AlpacaTwinOperation } from './alpaca/twin.ts';
+export type { AlpacaTwin, AlpacaTwinConfig } from './alpaca/twin.ts';
+export type { AlpacaTwinOperation } from './alpaca/routes.ts';
+export type { Disturbance, DisturbanceResult, FillChoice, OrderChoice } from './alpaca/disturbances.ts';
+export { defaultProbeFacts } from './alpaca/probe-facts.ts';
+export type { ProbeFacts } from './alpaca/probe-facts.ts';
 export type { MarketData, Quote } from './alpaca/market-data.ts';
-export type { OrderEffect, TwinFill, TwinOrder } from './alpaca/state.ts';
-export { venueFaults } from './faults.ts';
-export type { Fault, FaultSetting, TwinAnswer, VenueFaultName } from './faults.ts';
+export type { TwinFill, TwinOrder } from './alpaca/order.ts';
+export type { OrderEffect, TwinActivity } from './alpaca/state.ts';
+export { limitedFaults, venueFaults } from './faults.ts';
+export type { Fault, FaultSetting, LimitedFault, LimitedFaultName, TwinAnswer, VenueFaultName } from './faults.ts';
 export { startJangarTwin } from './jangar/twin.ts';
 export type { JangarTwin, JangarTwinConfig } from './jangar/twin.ts';
 export { startLeanTwin } from './lean/twin.ts';

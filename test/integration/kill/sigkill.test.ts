@@ -7,7 +7,7 @@ import { createPool, fixedCredentials, type Pool } from '@torghut/platform';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateBars, shippedSet } from '../../../infra/local/bars/generator.ts';
 import { startPostgres } from '../../../infra/local/engines/postgres.ts';
-import { TwinState } from '../../../infra/local/twins/alpaca/state.ts';
+import { TwinState, newAccount } from '../../../infra/local/twins/alpaca/state.ts';
 import { draw } from '../../../infra/local/twins/random.ts';
 import { violations } from '../../support/invariants.ts';
 import type { Death } from './die-at.ts';
@@ -84,11 +84,11 @@ const openRemains = async (dataDirectory: string): Promise<Remains> => {
     applicationName: 'test',
     statementTimeoutMs: 15_000,
   });
-  const broker = new TwinState(join(dataDirectory, 'alpaca.sqlite'), zero, 0);
+  const broker = new TwinState(join(dataDirectory, 'alpaca.sqlite'), newAccount(zero, 0));
   const truth = {
     orders: broker.orders(),
     effects: broker.effects(),
-    fills: broker.fills(-1, Number.MAX_SAFE_INTEGER),
+    fills: broker.fills(),
     leanSubmissions: null,
   };
   return {

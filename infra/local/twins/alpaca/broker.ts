@@ -1,47 +1,44 @@
-import { decimal, decimalText, zero } from '@torghut/domain';
-import type { Clock, Decimal, Instant } from '@torghut/domain';
-import { draw, uuidOf } from '../random.ts';
-import type { MarketData, Quote } from './market-data.ts';
-import { executionPrice, executionQty } from './matching.ts';
-import { openingPrice, readNewOrder, refusalOf } from './order-checks.ts';
-import type { TwinAsset } from './order-checks.ts';
-import { afterFill, closingQty } from './position.ts';
-import { duplicateClientOrderId, invalid, notFound } from './refusals.ts';
+import { decimal, decimalText, floorDecimal, zero } from '@torghut/domain';
+import type { Clock, Decimal, Instant, Side } from '@torghut/domain';
+import { uuidOf } from '../random.ts';
+import { AccountBook } from './account-book.ts';
+import type { Knobs } from './knobs.ts';
+import { OrderLife } from './life.ts';
+import type { TradeEvent } from './life.ts';
+import type { MarketData } from './market-data.ts';
+import { readNewOrder, readOrderChange } from './order-body.ts';
+import type { NewLeg, NewOrder, OrderChange } from './order-body.ts';
+import { openingPrice, refusalOf } from './order-checks.ts';
+import type { AccountView, SizedOrder, TwinAsset } from './order-checks.ts';
+import { isTerminal, statusRules } from './order.ts';
+import type { OrderOrigin, TwinOrder } from './order.ts';
+import type { ProbeFacts } from './probe-facts.ts';
+import { duplicateClientOrderId, forbidden, invalid, notFound } from './refusals.ts';
 import type { Refusal } from './refusals.ts';
-import { sessionEndingAfter } from './sessions.ts';
-import type { Calendar } from './sessions.ts';
-import { closeSteps, inOrder, orderSteps } from './steps.ts';
-import type { Step } from './steps.ts';
-import { TwinState, isTerminal } from './state.ts';
-import type { TwinOrder } from './state.ts';
+import { auctionIsClosed, lifeOf } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
+import { TwinState } from './state.ts';
+import type { TwinAccount } from './state.ts';
+import { Timeline } from './timeline.ts';
 
 export interface BrokerSettings {
   readonly clock: Clock;
   readonly marketData: MarketData;
-  readonly calendar: Calendar;
-  readonly assets: ReadonlyMap<string, TwinAsset>;
+  readonly sessions: Sessions;
+  readonly facts: ProbeFacts;
+  readonly knobs: Knobs;
+  readonly assets: Map<string, TwinAsset>;
   readonly seed: number;
-  readonly startingCash: Decimal;
+  readonly account: TwinAccount;
   /** Leverage of the account. */
-  readonly multiplier: Decimal;
+  readonly multiplier: '1' | '2' | '4';
   readonly shortingEnabled: boolean;
   /** Share of eligible fills that are partial. */
   readonly partialFillShare: number;
-  /** Between a request to cancel and its effect; the order can fill meanwhile. */
-  readonly cancelLatencyMs: number;
+  readonly emit: (event: TradeEvent) => void;
 }
 
-/** The account's value at one moment; positions at the middle of their last quote. */
-export interface Valuation {
-  readonly equity: Decimal;
-  readonly longMarketValue: Decimal;
-  /** Not positive. */
-  readonly shortMarketValue: Decimal;
-  readonly buyingPower: Decimal;
-}
-
-const goodTillCanceledMs = 90 * 86_400_000;
-const half = decimal('0.5');
+const hundred = decimal('100');
 
 /**
  * The paper broker: one account, matched against supplied quotes. Nothing happens between requests; `advance` brings
@@ -49,224 +46,247 @@ const half = decimal('0.5');
  */
 export class PaperBroker {
   readonly state: TwinState;
+  readonly life: OrderLife;
+  readonly account: AccountBook;
   readonly #settings: BrokerSettings;
+  readonly #timeline: Timeline;
 
   constructor(settings: BrokerSettings, stateFile: string) {
     this.#settings = settings;
-    this.state = new TwinState(stateFile, settings.startingCash, settings.clock.now());
+    this.state = new TwinState(stateFile, settings.account);
+    this.life = new OrderLife(settings, this.state);
+    this.account = new AccountBook(settings, this.state);
+    this.#timeline = new Timeline(settings, this.state, this.life, this.account);
+  }
+
+  /** Brings everything up to now. */
+  advance(): void {
+    this.#timeline.advance(this.#now());
+  }
+
+  /** Lets something happen at a later moment, before anything else of that moment. */
+  schedule(at: Instant, run: () => void): void {
+    this.#timeline.schedule(at, run);
   }
 
   asset(symbol: string): TwinAsset | null {
     return this.#settings.assets.get(symbol) ?? null;
   }
 
-  /** Takes an order or says why not. */
-  submit(text: string): TwinOrder | Refusal {
-    const now = this.#settings.clock.now();
-    const order = readNewOrder(text);
-    if ('code' in order) return this.#refuse(now, clientOrderIdIn(text), order);
-    const seq = this.state.nextSeq();
-    const id = uuidOf(this.#settings.seed, 'order', seq);
-    const clientOrderId = order.clientOrderId ?? uuidOf(this.#settings.seed, 'client order', seq);
-    if (this.state.orderByClientOrderId(clientOrderId) !== null) {
-      return this.#refuse(now, clientOrderId, duplicateClientOrderId);
-    }
-    const refusal = refusalOf(order, this.asset(order.symbol), {
-      suspendTrade: this.state.account().suspendTrade,
-      shortingEnabled: this.#settings.shortingEnabled,
-      buyingPower: this.valuation(now).buyingPower,
-      position: this.state.position(order.symbol),
-      openOrders: this.state.openOrders().filter(({ symbol }) => symbol === order.symbol),
-      quote: this.#quote(order.symbol, now),
-    });
-    if (refusal !== null) return this.#refuse(now, clientOrderId, refusal);
-    const session = sessionEndingAfter(this.#settings.calendar, now);
-    const accepted: TwinOrder = {
-      ...order,
-      seq,
-      id,
-      clientOrderId,
-      submittedAt: now,
-      opensAt: session.openAt,
-      expiresAt: order.timeInForce === 'day' ? session.closeAt : now + goodTillCanceledMs,
-      status: session.openAt > now ? 'accepted' : 'pending_new',
-      filledQty: zero,
-      filledValue: zero,
-      updatedAt: now,
-      filledAt: null,
-      canceledAt: null,
-      expiredAt: null,
-      matchedTo: null,
-    };
-    this.state.transaction(() => {
-      this.state.saveOrder(accepted);
-      this.#effect(now, 'accepted', accepted, '');
-    });
-    return accepted;
+  /** Takes the body of an order or says why not. */
+  submit(text: string, origin: OrderOrigin = 'api'): TwinOrder | Refusal {
+    const order = readNewOrder(text, this.#settings.facts);
+    return 'code' in order ? this.#refuse(this.#now(), clientOrderIdIn(text), order) : this.#place(order, origin);
   }
 
   /** Accepts a request to cancel; the order may still fill before the request takes effect. */
   cancel(id: string): TwinOrder | Refusal {
     const order = this.state.orderById(id);
     if (order === null) return notFound(`order not found for ${id}`);
-    if (isTerminal(order) || order.status === 'pending_cancel') {
-      return invalid(`order is already in "${order.status}" state`);
-    }
-    const now = this.#settings.clock.now();
-    const canceledAt = now + this.#settings.cancelLatencyMs;
-    const canceling: TwinOrder = { ...order, status: 'pending_cancel', updatedAt: now, canceledAt };
-    this.state.transaction(() => {
-      this.state.saveOrder(canceling);
-      this.#effect(now, 'cancel_requested', canceling, '');
-    });
-    return canceling;
+    if (!statusRules[order.status].cancelable) return invalid(`order is already in "${order.status}" state`);
+    if (this.state.account().configuration.suspendTrade && this.#settings.facts.suspendRefusesCancels)
+      return forbidden('cancels are rejected by user request');
+    return this.state.transaction(() => this.life.requestCancel(order, this.#now()));
   }
 
-  setSuspendTrade(suspendTrade: boolean): void {
-    this.state.saveAccount({ ...this.state.account(), suspendTrade });
-  }
-
-  /** The account at a moment that it was advanced to. */
-  valuation(at: Instant): Valuation {
-    const { cash } = this.state.account();
-    const values = this.state
-      .positions()
-      .map(({ symbol, qty, avgEntryPrice }) => qty.times(this.mid(symbol, at) ?? avgEntryPrice));
-    const longMarketValue = sum(values.filter((value) => value.gt(zero)));
-    const shortMarketValue = sum(values.filter((value) => value.lt(zero)));
-    const equity = cash.plus(longMarketValue).plus(shortMarketValue);
-    const free = equity
-      .times(this.#settings.multiplier)
-      .minus(longMarketValue)
-      .plus(shortMarketValue)
-      .minus(sum(this.state.openOrders().map((order) => this.#hold(order, at))));
-    return { equity, longMarketValue, shortMarketValue, buyingPower: free.gt(zero) ? free : zero };
-  }
-
-  /** The middle of the quote in force, or `null`. */
-  mid(symbol: string, at: Instant): Decimal | null {
-    const quote = this.#quote(symbol, at);
-    return quote === null ? null : decimal(quote.bid).plus(decimal(quote.ask)).times(half);
-  }
-
-  /** Brings everything up to now: routing, fills, cancels, expiries and the equity at each close. */
-  advance(): void {
-    const now = this.#settings.clock.now();
-    const account = this.state.account();
-    const due = this.state.ordersToMatch(now);
-    if (now <= account.advancedTo && due.length === 0) return;
-    const { calendar, marketData } = this.#settings;
-    const steps = inOrder([
-      ...closeSteps(account.advancedTo, now, calendar),
-      ...due.flatMap((order) => orderSteps(order, now, marketData, calendar)),
-    ]);
-    this.state.transaction(() => {
-      for (const step of steps) this.#apply(step);
-      this.state.markMatched(now);
-      this.state.saveAccount({ ...this.state.account(), advancedTo: Math.max(now, account.advancedTo) });
-    });
-  }
-
-  #apply(step: Step): void {
-    switch (step.kind) {
-      case 'go_live':
-        this.#goLive(step.id, step.at);
-        return;
-      case 'match':
-        this.#match(step.id, step.quote, step.at);
-        return;
-      case 'end':
-        this.#end(step.id, step.status, step.at);
-        return;
-      case 'record_close':
-        this.#recordClose(step.at);
-    }
-  }
-
-  #goLive(id: string, at: Instant): void {
+  /** Accepts a request to replace and gives the new order; the old one may still fill before it takes effect. */
+  replace(id: string, text: string, origin: OrderOrigin = 'replacement'): TwinOrder | Refusal {
+    const change = readOrderChange(text);
+    if ('code' in change) return change;
     const order = this.state.orderById(id);
-    if (order?.status === 'pending_new' || order?.status === 'accepted')
-      this.state.saveOrder({ ...order, status: 'new', updatedAt: at });
-  }
-
-  #match(id: string, quote: Quote, at: Instant): void {
-    const order = this.state.orderById(id);
-    if (order === null || isTerminal(order)) return;
-    const price = executionPrice(order, quote);
-    if (price === null) return;
-    const { seed, partialFillShare } = this.#settings;
-    const remaining = order.qty.minus(order.filledQty);
-    const filled = decimalText(order.filledQty);
-    const qty = executionQty(
-      remaining,
-      partialFillShare,
-      draw(seed, 'partial', id, filled, at),
-      draw(seed, 'size', id, filled, at),
-    );
-    this.#fill(order, qty, price, at);
-  }
-
-  #fill(order: TwinOrder, qty: Decimal, price: Decimal, at: Instant): void {
-    const filledQty = order.filledQty.plus(qty);
-    const done = filledQty.eq(order.qty);
-    const updated: TwinOrder = {
+    if (order === null) return notFound(`order not found for ${id}`);
+    const problem = this.#cannotReplace(order, change);
+    if (problem !== null) return this.#refuse(this.#now(), change.clientOrderId ?? '', problem);
+    const now = this.#now();
+    const seq = this.state.nextSeq();
+    const timeInForce = change.timeInForce ?? order.timeInForce;
+    const { opensAt, closesAt } = lifeOf({ ...order, timeInForce }, now, this.#settings.sessions);
+    const replacement: TwinOrder = {
       ...order,
-      filledQty,
-      filledValue: order.filledValue.plus(price.times(qty)),
-      status: done ? 'filled' : order.status === 'pending_cancel' ? 'pending_cancel' : 'partially_filled',
-      updatedAt: at,
-      filledAt: done ? at : null,
+      seq,
+      id: uuidOf(this.#settings.seed, 'order', seq),
+      clientOrderId: change.clientOrderId ?? uuidOf(this.#settings.seed, 'client order', seq),
+      origin,
+      qty: change.qty ?? order.qty,
+      limitPrice: change.limitPrice ?? order.limitPrice,
+      stopPrice: change.stopPrice ?? order.stopPrice,
+      trailPrice: order.trailPrice === null ? null : (change.trail ?? order.trailPrice),
+      trailPercent: order.trailPercent === null ? null : (change.trail ?? order.trailPercent),
+      timeInForce,
+      submittedAt: now,
+      updatedAt: now,
+      opensAt,
+      expiresAt: closesAt,
+      status: 'accepted',
+      filledQty: zero,
+      filledValue: zero,
+      filledAt: null,
+      replaces: order.id,
+      nextPhaseAt: null,
+      liveAt: null,
     };
-    const account = this.state.account();
-    const paid = price.times(qty);
-    this.state.saveOrder(updated);
-    this.state.addFill({
-      id: uuidOf(this.#settings.seed, 'fill', order.id, decimalText(filledQty)),
-      orderId: order.id,
+    return this.state.transaction(() => {
+      this.life.requestReplace(order, replacement, now);
+      return replacement;
+    });
+  }
+
+  /** Sells or covers a position at the market, all of it or a part. */
+  closePosition(symbol: string, part: { readonly qty?: Decimal; readonly share?: Decimal } = {}): TwinOrder | Refusal {
+    const position = this.state.position(symbol);
+    if (position.qty.eq(zero)) return notFound('position does not exist');
+    const size = position.qty.abs();
+    const qty = part.qty ?? (part.share === undefined ? size : floorDecimal(size.times(part.share).div(hundred), 9));
+    return this.#place(
+      {
+        ...plainOrder,
+        symbol,
+        side: position.qty.gt(zero) ? 'sell' : 'buy',
+        type: 'market',
+        timeInForce: 'day',
+        qty,
+      },
+      'close_position',
+    );
+  }
+
+  #place(order: NewOrder, origin: OrderOrigin): TwinOrder | Refusal {
+    const { seed, sessions, facts, knobs } = this.#settings;
+    const now = this.#now();
+    const seq = this.state.nextSeq();
+    const id = uuidOf(seed, 'order', seq);
+    const clientOrderId = order.clientOrderId ?? uuidOf(seed, 'client order', seq);
+    if (this.#isTaken(clientOrderId)) return this.#refuse(now, clientOrderId, duplicateClientOrderId);
+    const auction = order.timeInForce === 'opg' || order.timeInForce === 'cls' ? order.timeInForce : null;
+    if (auction !== null && facts.auctionOrders === 'at_auction' && auctionIsClosed(auction, now, sessions))
+      return this.#refuse(now, clientOrderId, invalid(`${auction} orders are not accepted at this time`));
+    const sized = this.#sized(order, now);
+    const refusal = refusalOf(sized, this.asset(order.symbol), this.#view(order.symbol, now));
+    if (refusal !== null) return this.#refuse(now, clientOrderId, refusal);
+    const actsAtOnce = auction !== null && facts.auctionOrders === 'at_once';
+    const { opensAt, closesAt } = lifeOf(actsAtOnce ? { ...order, timeInForce: 'day' } : order, now, sessions);
+    const waits = opensAt > now || knobs.latencies.routeMs > 0;
+    const routedAt = Math.max(now + knobs.latencies.routeMs, opensAt);
+    const accepted: TwinOrder = {
+      ...newOrderTimes,
+      seq,
+      id,
+      clientOrderId,
+      origin,
       symbol: order.symbol,
       side: order.side,
-      at,
-      price,
-      qty,
-      cumQty: filledQty,
-      leavesQty: order.qty.minus(filledQty),
-    });
-    this.state.savePosition(afterFill(this.state.position(order.symbol), order.side, qty, price));
-    this.state.saveAccount({
-      ...account,
-      cash: order.side === 'buy' ? account.cash.minus(paid) : account.cash.plus(paid),
-    });
-    this.#effect(at, 'filled', updated, `${decimalText(qty)} at ${decimalText(price)}`);
-  }
-
-  #end(id: string, status: 'canceled' | 'expired', at: Instant): void {
-    const order = this.state.orderById(id);
-    if (order === null || isTerminal(order)) return;
-    const ended: TwinOrder = {
-      ...order,
-      status,
-      updatedAt: at,
-      ...(status === 'canceled' ? { canceledAt: at } : { expiredAt: at }),
+      type: order.type,
+      timeInForce: order.timeInForce,
+      qty: sized.qty,
+      notional: order.notional,
+      limitPrice: order.orderClass === 'oco' ? (order.takeProfit?.limitPrice ?? null) : order.limitPrice,
+      stopPrice: order.stopPrice,
+      trailPrice: order.trailPrice,
+      trailPercent: order.trailPercent,
+      highWaterMark: null,
+      triggered: ['market', 'limit'].includes(order.type),
+      extendedHours: order.extendedHours,
+      orderClass: order.orderClass,
+      positionIntent: order.positionIntent,
+      parentId: null,
+      armed: false,
+      submittedAt: now,
+      opensAt,
+      expiresAt: closesAt,
+      status: waits ? 'accepted' : 'pending_new',
+      frozen: false,
+      filledQty: zero,
+      filledValue: zero,
+      updatedAt: now,
+      nextPhaseAt: waits ? routedAt : now + knobs.latencies.acknowledgeMs,
     };
-    this.state.saveOrder(ended);
-    this.#effect(at, status, ended, '');
+    this.state.transaction(() => {
+      this.life.open(accepted);
+      for (const leg of [order.takeProfit, order.stopLoss]) if (leg !== null) this.#openLeg(accepted, leg);
+    });
+    return accepted;
   }
 
-  #recordClose(at: Instant): void {
-    const { equity } = this.valuation(at);
-    this.state.saveAccount({ ...this.state.account(), lastEquity: equity, lastCloseAt: at });
+  #openLeg(parent: TwinOrder, leg: NewLeg): void {
+    // The profit leg of an OCO pair is the parent itself.
+    if (parent.orderClass === 'oco' && leg.type === 'limit') return;
+    const seq = this.state.nextSeq();
+    this.life.open({
+      ...parent,
+      seq,
+      id: uuidOf(this.#settings.seed, 'order', seq),
+      clientOrderId: uuidOf(this.#settings.seed, 'client order', seq),
+      origin: 'leg',
+      side: parent.orderClass === 'oco' ? parent.side : parent.side === 'buy' ? 'sell' : 'buy',
+      type: leg.type,
+      limitPrice: leg.limitPrice,
+      stopPrice: leg.stopPrice,
+      triggered: leg.type === 'limit',
+      positionIntent: null,
+      parentId: parent.id,
+      status: 'held',
+      nextPhaseAt: null,
+    });
   }
 
-  #quote(symbol: string, at: Instant): Quote | null {
-    return this.#settings.marketData.quoteAt(symbol, at);
+  #cannotReplace(order: TwinOrder, change: OrderChange): Refusal | null {
+    const { facts } = this.#settings;
+    const allowed =
+      order.status === 'partially_filled'
+        ? facts.partiallyFilledReplaceable
+        : (statusRules[order.status].replaceable ?? facts.unlistedStatusesReplaceable);
+    if (!allowed) return invalid(`order in "${order.status}" state cannot be replaced`);
+    if (order.notional !== null) return invalid('notional orders cannot be replaced');
+    if (change.clientOrderId !== null && this.#isTaken(change.clientOrderId)) return duplicateClientOrderId;
+    if (change.qty?.lte(order.filledQty) === true) return invalid('qty must be > filled_qty');
+    if (change.limitPrice !== null && order.limitPrice === null) return invalid('order has no limit_price to replace');
+    if (change.stopPrice !== null && order.stopPrice === null) return invalid('order has no stop_price to replace');
+    if (change.trail !== null && order.type !== 'trailing_stop') return invalid('order has no trail to replace');
+    const now = this.#now();
+    const { buyingPower } = this.account.valuation(now);
+    const held = this.account.hold(order, now);
+    const wanted = this.account.hold(
+      { ...order, qty: change.qty ?? order.qty, limitPrice: change.limitPrice ?? order.limitPrice },
+      now,
+    );
+    if (wanted.minus(held).lte(buyingPower)) return null;
+    return forbidden('insufficient buying power', {
+      buying_power: decimalText(buyingPower),
+      cost_basis: decimalText(wanted),
+    });
   }
 
-  /** Buying power that an open order holds: of the part that would open a position. */
-  #hold(order: TwinOrder, at: Instant): Decimal {
-    const remaining = order.qty.minus(order.filledQty);
-    const opening = remaining.minus(closingQty(this.state.position(order.symbol).qty, order.side, remaining));
-    const price = openingPrice(order.side, order.limitPrice, this.#quote(order.symbol, at));
-    return price === null ? zero : price.times(opening);
+  #isTaken(clientOrderId: string): boolean {
+    const known = this.state.orderByClientOrderId(clientOrderId);
+    return known !== null && !(this.#settings.facts.clientOrderIdReusable && isTerminal(known));
+  }
+
+  /** An order by value is sized at the price it would open at, the smallest fraction when there is none. */
+  #sized(order: NewOrder, now: Instant): SizedOrder {
+    if (order.qty !== null) return { ...order, qty: order.qty };
+    const price = openingPrice({ ...order, side: 'buy' }, this.#view(order.symbol, now));
+    const qty = price === null ? zero : floorDecimal((order.notional ?? zero).div(price), 9);
+    return { ...order, qty: qty.gt(zero) ? qty : smallestFraction };
+  }
+
+  #view(symbol: string, now: Instant): AccountView {
+    const { facts, sessions, shortingEnabled } = this.#settings;
+    const { configuration, flags } = this.state.account();
+    const { equity, buyingPower } = this.account.valuation(now);
+    const position = this.state.position(symbol);
+    return {
+      facts,
+      configuration,
+      flags,
+      shortingEnabled,
+      equity,
+      buyingPower,
+      position,
+      largestPositionValue: this.account.largestPositionValue(now),
+      openOrders: this.state.openOrders().filter((order) => order.symbol === symbol),
+      quote: this.account.quote(symbol, now),
+      phase: sessions.isOpen(now, false) ? 'core' : sessions.isOpen(now, true) ? 'extended' : 'closed',
+    };
   }
 
   #refuse(at: Instant, clientOrderId: string, refusal: Refusal): Refusal {
@@ -275,17 +295,39 @@ export class PaperBroker {
     return refusal;
   }
 
-  #effect(
-    at: Instant,
-    effect: 'accepted' | 'cancel_requested' | 'filled' | 'canceled' | 'expired',
-    order: TwinOrder,
-    detail: string,
-  ): void {
-    this.state.addEffect({ at, effect, clientOrderId: order.clientOrderId, orderId: order.id, detail });
+  #now(): Instant {
+    return this.#settings.clock.now();
   }
 }
 
-const sum = (values: readonly Decimal[]): Decimal => values.reduce((total, value) => total.plus(value), zero);
+const smallestFraction = decimal('0.000000001');
+
+const plainOrder = {
+  clientOrderId: null,
+  notional: null,
+  limitPrice: null,
+  stopPrice: null,
+  trailPrice: null,
+  trailPercent: null,
+  extendedHours: false,
+  orderClass: 'simple',
+  positionIntent: null,
+  takeProfit: null,
+  stopLoss: null,
+} as const satisfies Partial<NewOrder> & { side?: Side };
+
+const newOrderTimes = {
+  liveAt: null,
+  cancelAt: null,
+  replaceAt: null,
+  filledAt: null,
+  canceledAt: null,
+  expiredAt: null,
+  failedAt: null,
+  replacedAt: null,
+  replacedBy: null,
+  replaces: null,
+} as const satisfies Partial<TwinOrder>;
 
 /** The client order id of a body that was refused as malformed, for the log. */
 const clientOrderIdIn = (text: string): string => /"client_order_id"\s*:\s*"([^"]*)"/.exec(text)?.[1] ?? '';

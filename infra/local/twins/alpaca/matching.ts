@@ -1,4 +1,4 @@
-import { decimal, floorDecimal } from '@torghut/domain';
+import { decimal, floorDecimal, maxDecimal, minDecimal } from '@torghut/domain';
 import type { Decimal, Side } from '@torghut/domain';
 import type { Quote } from './market-data.ts';
 
@@ -38,3 +38,36 @@ export const executionQty = (
   if (partialDraw >= partialShare || most.lt(one)) return remaining;
   return floorDecimal(most.times(decimal(sizeDraw.toFixed(12))), 0).plus(one);
 };
+
+/** Whether a quote reaches a stop: a buy stop from below, a sell stop from above. */
+export const reachesStop = (side: Side, stop: Decimal, quote: Quote): boolean =>
+  side === 'buy' ? decimal(quote.ask).gte(stop) : decimal(quote.bid).lte(stop);
+
+const hundred = decimal('100');
+
+export interface TrailingStop {
+  readonly side: Side;
+  readonly trailPrice: Decimal | null;
+  readonly trailPercent: Decimal | null;
+  readonly highWaterMark: Decimal | null;
+}
+
+/** The best price so far and the stop behind it: a sale trails the highest bid, a purchase the lowest ask. */
+export const trail = (order: TrailingStop, quote: Quote): { highWaterMark: Decimal; stopPrice: Decimal } => {
+  const price = decimal(order.side === 'buy' ? quote.ask : quote.bid);
+  const best = order.side === 'buy' ? minDecimal : maxDecimal;
+  const highWaterMark = order.highWaterMark === null ? price : best(order.highWaterMark, price);
+  const distance = order.trailPrice ?? highWaterMark.times(order.trailPercent ?? one).div(hundred);
+  return {
+    highWaterMark,
+    stopPrice: order.side === 'buy' ? highWaterMark.plus(distance) : highWaterMark.minus(distance),
+  };
+};
+
+const fifty = decimal('50');
+const below50 = decimal('1.04');
+const from50 = decimal('1.025');
+
+/** The limit that a buy stop gets: 4 % above a stop under 50 USD, 2.5 % above others, to the increment. */
+export const buyStopLimit = (stop: Decimal): Decimal =>
+  stop.times(stop.lt(fifty) ? below50 : from50).round(stop.gte(one) ? 2 : 4, 1);

@@ -1,24 +1,17 @@
-import { decimal, decimalText, isDecimalText, maxDecimal, zero } from '@torghut/domain';
-import type { Decimal, DecimalText, Side } from '@torghut/domain';
-import * as z from 'zod';
+import { decimal, decimalText, maxDecimal, zero } from '@torghut/domain';
+import type { Decimal, Side } from '@torghut/domain';
 import type { Quote } from './market-data.ts';
+import { isWhole, stopIsBeyond } from './order-body.ts';
+import type { NewOrder } from './order-body.ts';
+import { remainingQty } from './order.ts';
+import type { TwinOrder } from './order.ts';
 import { closingQty } from './position.ts';
 import type { Position } from './position.ts';
-import { forbidden, invalid, invalidField, malformed } from './refusals.ts';
+import type { ProbeFacts } from './probe-facts.ts';
+import { forbidden, invalid } from './refusals.ts';
 import type { Refusal } from './refusals.ts';
-import type { TwinOrder } from './state.ts';
-
-/** An order that is well formed; the twin takes what the control plane sends and what an operator commonly does. */
-export interface NewOrder {
-  /** `null` when the caller left it to the broker. */
-  readonly clientOrderId: string | null;
-  readonly symbol: string;
-  readonly side: Side;
-  readonly type: 'market' | 'limit';
-  readonly timeInForce: 'day' | 'gtc';
-  readonly qty: Decimal;
-  readonly limitPrice: Decimal | null;
-}
+import type { AccountConfiguration, AccountFlags } from './state.ts';
+import { isWashTrade } from './wash-rule.ts';
 
 export interface TwinAsset {
   readonly active: boolean;
@@ -31,121 +24,67 @@ export interface TwinAsset {
 
 /** What the checks need to know about the account at the moment of the order. */
 export interface AccountView {
-  readonly suspendTrade: boolean;
+  readonly facts: ProbeFacts;
+  readonly configuration: AccountConfiguration;
+  readonly flags: AccountFlags;
   readonly shortingEnabled: boolean;
+  readonly equity: Decimal;
   /** After the holds of open orders. */
   readonly buyingPower: Decimal;
   readonly position: Position;
+  /** Of any symbol, USD without its sign. */
+  readonly largestPositionValue: Decimal;
   /** Of the symbol. */
   readonly openOrders: readonly TwinOrder[];
   readonly quote: Quote | null;
+  /** Which price values an order without a limit. */
+  readonly phase: 'core' | 'extended' | 'closed';
 }
 
-const longestClientOrderId = 128;
+/** A well-formed order whose quantity is known; that of an order by value is an estimate. */
+export type SizedOrder = NewOrder & { readonly qty: Decimal };
 
-const scalar = z.union([z.string(), z.number()]).transform(String);
-const bodySchema = z.looseObject({
-  symbol: z.string().min(1, { error: 'symbol is required' }),
-  qty: scalar.nullish(),
-  notional: scalar.nullish(),
-  side: z.enum(['buy', 'sell'], { error: 'invalid side' }),
-  type: z.enum(['market', 'limit', 'stop', 'stop_limit', 'trailing_stop'], { error: 'invalid order type' }),
-  time_in_force: z.enum(['day', 'gtc', 'opg', 'cls', 'ioc', 'fok'], { error: 'invalid time_in_force' }),
-  limit_price: scalar.nullish(),
-  client_order_id: z.string().nullish(),
-  extended_hours: z.boolean().nullish(),
-  order_class: z.string().nullish(),
-});
+type Check = (order: SizedOrder, asset: TwinAsset | null, account: AccountView) => Refusal | null;
 
-/** Reads the body of POST /v2/orders. */
-export const readNewOrder = (text: string): NewOrder | Refusal => {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return malformed('request body format is invalid');
-  }
-  const parsed = bodySchema.safeParse(body);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    return invalidField(
-      issue?.path.length === 1 ? `${String(issue.path[0])}: ${issue.message}` : 'request body format is invalid',
-    );
-  }
-  const { data } = parsed;
-  const qty = data.qty ?? null;
-  const limitPrice = data.limit_price ?? null;
-  if (qty !== null && (data.notional ?? null) !== null) return malformed('only one of qty or notional is accepted');
-  if (qty === null) return invalidField('qty is required; this twin takes no notional orders');
-  if (!isDecimalText(qty)) return invalidField(`invalid qty ${qty}`);
-  if (decimal(qty).lte(zero)) return invalidField('qty must be > 0');
-  if (data.type !== 'market' && data.type !== 'limit')
-    return invalid(`this twin takes market and limit orders, found ${data.type}`);
-  if (data.time_in_force !== 'day' && data.time_in_force !== 'gtc') {
-    return invalid(`this twin takes time_in_force day and gtc, found ${data.time_in_force}`);
-  }
-  if (data.extended_hours === true) return invalid('this twin takes no extended hours orders');
-  if (!['', 'simple'].includes(data.order_class ?? ''))
-    return invalid(`this twin takes simple orders, found ${data.order_class ?? ''}`);
-  if (data.type === 'limit' && limitPrice === null) return invalidField('limit orders require a limit price');
-  if (data.type === 'market' && limitPrice !== null) return invalidField('market orders require no limit price');
-  if (limitPrice !== null) {
-    const problem = priceProblem(limitPrice);
-    if (problem !== null) return problem;
-  }
-  const clientOrderId = data.client_order_id ?? '';
-  if (clientOrderId.length > longestClientOrderId) {
-    return invalidField(`client_order_id must be no more than ${longestClientOrderId} characters`);
-  }
-  return {
-    clientOrderId: clientOrderId === '' ? null : clientOrderId,
-    symbol: data.symbol,
-    side: data.side,
-    type: data.type,
-    timeInForce: data.time_in_force,
-    qty: decimal(qty),
-    limitPrice: limitPrice === null ? null : decimal(limitPrice),
-  };
-};
-
-const dollar = decimal('1');
-
-/** Prices from one dollar have at most two decimals, below it four. */
-const priceProblem = (price: DecimalText): Refusal | null => {
-  if (!isDecimalText(price)) return invalidField(`invalid limit_price ${price}`);
-  const value = decimal(price);
-  if (value.lte(zero)) return invalidField('limit_price must be > 0');
-  const places = value.gte(dollar) ? 2 : 4;
-  return value.round(places, 0).eq(value)
-    ? null
-    : invalid(`invalid limit_price ${price}. sub-penny increment does not fulfill minimum pricing criteria`);
-};
-
-type Check = (order: NewOrder, asset: TwinAsset | null, account: AccountView) => Refusal | null;
-
-const remaining = (order: TwinOrder): Decimal => order.qty.minus(order.filledQty);
 const sum = (values: readonly Decimal[]): Decimal => values.reduce((total, value) => total.plus(value), zero);
+const half = decimal('0.5');
+const one = decimal('1');
 
-const knownAsset: Check = ({ symbol }, asset) => {
-  if (asset === null) return invalid(`asset "${symbol}" not found`);
-  return asset.active && asset.tradable ? null : invalid(`asset "${symbol}" is not tradable`);
+const accountMayTrade: Check = (_order, _asset, { configuration, flags }) => {
+  if (flags.status !== 'ACTIVE' || flags.accountBlocked) return forbidden('account is blocked from trading');
+  if (flags.tradingBlocked) return forbidden('trading is blocked for this account');
+  return configuration.suspendTrade ? forbidden('new orders are rejected by user request') : null;
 };
 
-const wholeShares: Check = ({ symbol, qty }, asset) =>
-  asset?.fractionable === true || qty.round(0, 0).eq(qty) ? null : invalid(`asset "${symbol}" is not fractionable`);
+const knownAsset: Check = ({ symbol, type }, asset, { position }) => {
+  if (asset === null) return invalid(`asset "${symbol}" not found`);
+  if (!asset.active || !asset.tradable) return invalid(`asset "${symbol}" is not tradable`);
+  if (asset.attributes.includes('ipo') && type !== 'limit')
+    return invalid(`asset "${symbol}" accepts only limit orders before its first trade`);
+  return asset.attributes.includes('ptp_no_exception') && position.qty.eq(zero)
+    ? forbidden(`asset "${symbol}" is a publicly traded partnership without exception`)
+    : null;
+};
 
-const notSuspended: Check = (_order, _asset, { suspendTrade }) =>
-  suspendTrade ? forbidden('new orders are rejected by user request') : null;
+const fractions: Check = ({ symbol, qty, notional, extendedHours }, asset, { configuration, facts }) => {
+  if (notional === null && isWhole(qty)) return null;
+  if (asset?.fractionable !== true || !configuration.fractionalTrading)
+    return invalid(`asset "${symbol}" is not fractionable`);
+  return extendedHours &&
+    facts.fractionalExtendedHoursByAttribute &&
+    !asset.attributes.includes('fractional_eh_enabled')
+    ? invalid(`asset "${symbol}" takes no fractional orders in extended hours`)
+    : null;
+};
 
-/** Orders of the opposite side conflict when either is a market order or the limits cross. */
+const notionalNeedsNoClosing: Check = ({ notional, side }, _asset, { openOrders, position }) =>
+  notional !== null &&
+  openOrders.some((open) => open.side !== side && closingQty(position.qty, open.side, remainingQty(open)).gt(zero))
+    ? forbidden('notional orders are not allowed while a closing order of the position is open')
+    : null;
+
 const noWashTrade: Check = (order, _asset, { openOrders }) => {
-  const conflict = openOrders.find((open) => {
-    if (open.side === order.side) return false;
-    if (open.limitPrice === null || order.limitPrice === null) return true;
-    const [buy, sell] =
-      order.side === 'buy' ? [order.limitPrice, open.limitPrice] : [open.limitPrice, order.limitPrice];
-    return buy.gte(sell);
-  });
+  const conflict = openOrders.find((open) => isWashTrade(open, order));
   if (conflict === undefined) return null;
   return forbidden('potential wash trade detected. use complex orders', {
     existing_order_id: conflict.id,
@@ -153,11 +92,15 @@ const noWashTrade: Check = (order, _asset, { openOrders }) => {
   });
 };
 
+/** Open orders that hold shares of a position: legs that only watch do not. */
+export const holdsShares = (order: TwinOrder, closingSide: Side): boolean =>
+  order.side === closingSide && order.status !== 'held';
+
 /** An order against a position closes it; a position cannot be flipped by one order, and open orders hold shares. */
 const enoughShares: Check = (order, _asset, { position, openOrders }) => {
   if (closingQty(position.qty, order.side, order.qty).eq(zero)) return null;
-  const related = openOrders.filter(({ side }) => side === order.side);
-  const held = sum(related.map(remaining));
+  const related = openOrders.filter((open) => holdsShares(open, order.side));
+  const held = sum(related.map(remainingQty));
   const available = position.qty.abs().minus(held);
   if (order.qty.lte(available)) return null;
   return forbidden(
@@ -172,51 +115,107 @@ const enoughShares: Check = (order, _asset, { position, openOrders }) => {
   );
 };
 
-const mayShort: Check = (order, asset, { position, shortingEnabled }) => {
-  if (order.side === 'buy' || position.qty.gt(zero)) return null;
-  if (!shortingEnabled) return forbidden('account is not allowed to short');
+const isClosing = (order: SizedOrder, position: Position): boolean =>
+  !closingQty(position.qty, order.side, order.qty).eq(zero);
+
+const closingIntent: Check = (order, _asset, { position }) =>
+  (order.positionIntent?.endsWith('_to_close') ?? false) && !isClosing(order, position)
+    ? forbidden('position intent mismatch: there is no position to close')
+    : null;
+
+const mayShort: Check = (order, asset, { position, shortingEnabled, configuration }) => {
+  if (order.side === 'buy' || position.qty.gt(zero) || order.orderClass === 'oco') return null;
+  if (!shortingEnabled || configuration.noShorting) return forbidden('account is not allowed to short');
   if (asset?.shortable !== true || !asset.easyToBorrow)
     return forbidden(`asset "${order.symbol}" cannot be sold short`);
-  return order.qty.round(0, 0).eq(order.qty) ? null : forbidden('fractional orders cannot be sold short');
+  return isWhole(order.qty) ? null : forbidden('fractional orders cannot be sold short');
+};
+
+const restrictionMultiple = decimal('6');
+
+/** A position above six times the equity, or the broker, restricts the account to closing. */
+const mayOpen: Check = (order, _asset, { position, largestPositionValue, equity, flags }) =>
+  !isClosing(order, position) && (flags.closingOnly || largestPositionValue.gt(equity.times(restrictionMultiple)))
+    ? forbidden('account is restricted to closing positions only')
+    : null;
+
+const limitNearTheMarket: Check = ({ limitPrice, symbol }, _asset, { facts, quote }) => {
+  if (limitPrice === null || quote === null || facts.priceAwayLimit === null) return null;
+  const mid = decimal(quote.bid).plus(decimal(quote.ask)).times(half);
+  return limitPrice
+    .minus(mid)
+    .abs()
+    .gt(mid.times(decimal(facts.priceAwayLimit)))
+    ? invalid(`limit_price of "${symbol}" is too far away from the market`)
+    : null;
+};
+
+/** A protective stop has to lie beyond the market as well. */
+const stopBeyondTheMarket: Check = ({ orderClass, stopLoss, side }, _asset, { quote }) => {
+  if (stopLoss?.stopPrice === undefined || stopLoss.stopPrice === null || quote === null) return null;
+  const exitSells = orderClass === 'oco' ? side === 'sell' : side === 'buy';
+  const market = decimal(exitSells ? quote.bid : quote.ask);
+  return stopIsBeyond(exitSells, stopLoss.stopPrice, market)
+    ? null
+    : invalid(`stop_loss.stop_price must be ${exitSells ? '<= base_price - 0.01' : '>= base_price + 0.01'}`);
 };
 
 const shortBuffer = decimal('1.03');
 
 /**
- * What an order holds of the buying power while it opens a position: limit times quantity, a short at no less than 1.03
- * times the ask. `null` when there is no price.
+ * What one share of an order holds of the buying power while it opens a position: its limit, a short at no less than
+ * 1.03 times the ask. `null` when there is no price.
  */
-export const openingPrice = (side: Side, limitPrice: Decimal | null, quote: Quote | null): Decimal | null => {
-  const ask = quote === null ? null : decimal(quote.ask);
-  if (side === 'buy') return limitPrice ?? ask;
-  if (ask === null) return limitPrice;
-  return limitPrice === null ? ask.times(shortBuffer) : maxDecimal(limitPrice, ask.times(shortBuffer));
+export const openingPrice = (
+  order: { readonly side: Side; readonly limitPrice: Decimal | null; readonly stopPrice: Decimal | null },
+  { quote, phase, facts }: Pick<AccountView, 'quote' | 'phase' | 'facts'>,
+): Decimal | null => {
+  const stated = order.limitPrice ?? order.stopPrice;
+  if (order.side === 'sell') {
+    if (quote === null) return stated;
+    const short = decimal(quote.ask).times(shortBuffer);
+    return stated === null ? short : maxDecimal(stated, short);
+  }
+  if (stated !== null || quote === null) return stated;
+  const mid = decimal(quote.bid).plus(decimal(quote.ask)).times(half);
+  return (phase === 'core' ? decimal(quote.ask) : mid).times(one.plus(decimal(facts.marketOrderBuffer)));
 };
 
 const smallestCostBasis = decimal('1');
 
-const affordable: Check = (order, _asset, { position, buyingPower, quote }) => {
-  if (!closingQty(position.qty, order.side, order.qty).eq(zero)) return null;
-  const price = openingPrice(order.side, order.limitPrice, quote);
+const affordable: Check = (order, _asset, account) => {
+  if (isClosing(order, account.position) || order.orderClass === 'oco') return null;
+  const price = openingPrice(order, account);
   if (price === null) return invalid(`no quote to value a market order in ${order.symbol}`);
-  const cost = price.times(order.qty);
+  const cost = order.notional ?? price.times(order.qty);
   if (order.side === 'buy' && cost.lt(smallestCostBasis)) {
     return forbidden('cost basis must be >= minimal amount of order 1');
   }
-  if (cost.lte(buyingPower)) return null;
+  if (cost.lte(account.buyingPower)) return null;
   return forbidden('insufficient buying power', {
-    buying_power: decimalText(buyingPower),
+    buying_power: decimalText(account.buyingPower),
     cost_basis: decimalText(cost),
   });
 };
 
+const exitNeedsAPosition: Check = ({ orderClass, side, qty }, _asset, { position }) =>
+  orderClass === 'oco' && closingQty(position.qty, side, qty).eq(zero)
+    ? forbidden('oco orders must be exit orders')
+    : null;
+
 const checks: readonly Check[] = [
+  accountMayTrade,
   knownAsset,
-  wholeShares,
-  notSuspended,
+  fractions,
+  limitNearTheMarket,
+  notionalNeedsNoClosing,
   noWashTrade,
+  exitNeedsAPosition,
   enoughShares,
+  closingIntent,
   mayShort,
+  mayOpen,
+  stopBeyondTheMarket,
   affordable,
 ];
 

@@ -1,10 +1,14 @@
 import { decimal, decimalText, newYorkDate, newYorkTime, toText, zero } from '@torghut/domain';
 import type { Decimal, Instant, TradingDay } from '@torghut/domain';
 import { uuidOf } from '../random.ts';
-import type { Valuation } from './broker.ts';
+import type { Valuation } from './account-book.ts';
+import { effectiveLimit } from './life.ts';
+import type { TradeEvent } from './life.ts';
 import type { TwinAsset } from './order-checks.ts';
+import type { TwinOrder } from './order.ts';
 import type { Position } from './position.ts';
-import type { TwinAccount, TwinFill, TwinOrder } from './state.ts';
+import type { ProbeFacts } from './probe-facts.ts';
+import type { AccountConfiguration, TwinAccount } from './state.ts';
 
 /** The answers' JSON: numbers are decimal text, times RFC 3339. */
 
@@ -14,42 +18,57 @@ const time = (at: Instant | null): string | null => (at === null ? null : toText
 
 const assetId = (symbol: string): string => uuidOf('asset', symbol);
 
-export const orderJson = (order: TwinOrder) => ({
-  id: order.id,
-  client_order_id: order.clientOrderId,
-  created_at: toText(order.submittedAt),
-  updated_at: toText(order.updatedAt),
-  submitted_at: toText(order.submittedAt),
-  filled_at: time(order.filledAt),
-  expired_at: time(order.expiredAt),
-  expires_at: toText(order.expiresAt),
-  canceled_at: time(order.status === 'canceled' ? order.canceledAt : null),
-  failed_at: null,
-  replaced_at: null,
-  replaced_by: null,
-  replaces: null,
-  asset_id: assetId(order.symbol),
-  symbol: order.symbol,
-  asset_class: 'us_equity',
-  notional: null,
-  qty: decimalText(order.qty),
-  filled_qty: decimalText(order.filledQty),
-  filled_avg_price: order.filledQty.eq(zero) ? null : rounded(order.filledValue.div(order.filledQty)),
-  order_class: 'simple',
-  order_type: order.type,
-  type: order.type,
-  side: order.side,
-  time_in_force: order.timeInForce,
-  limit_price: text(order.limitPrice),
-  stop_price: null,
-  trail_price: null,
-  trail_percent: null,
-  hwm: null,
-  status: order.status,
-  extended_hours: false,
-  legs: null,
-  ratio_qty: null,
-});
+export interface OrderView {
+  /** The order's legs when nesting was asked for, else `null`. */
+  readonly legs: readonly TwinOrder[] | null;
+  /** Whether a buy stop shows the limit it was given. */
+  readonly stopConversionShown: boolean;
+}
+
+export const orderJson = (order: TwinOrder, view: OrderView): Readonly<Record<string, unknown>> => {
+  const isConverted = view.stopConversionShown && order.type === 'stop' && order.side === 'buy';
+  const type = isConverted ? 'stop_limit' : order.type;
+  return {
+    id: order.id,
+    client_order_id: order.clientOrderId,
+    created_at: toText(order.submittedAt),
+    updated_at: toText(order.updatedAt),
+    submitted_at: toText(order.submittedAt),
+    filled_at: time(order.filledAt),
+    expired_at: time(order.expiredAt),
+    expires_at: toText(order.expiresAt),
+    canceled_at: time(order.canceledAt),
+    failed_at: time(order.failedAt),
+    replaced_at: time(order.replacedAt),
+    replaced_by: order.status === 'replaced' ? order.replacedBy : null,
+    replaces: order.replaces,
+    asset_id: assetId(order.symbol),
+    symbol: order.symbol,
+    asset_class: 'us_equity',
+    notional: text(order.notional),
+    qty: order.notional === null ? decimalText(order.qty) : null,
+    filled_qty: decimalText(order.filledQty),
+    filled_avg_price: order.filledQty.eq(zero) ? null : rounded(order.filledValue.div(order.filledQty)),
+    order_class: order.orderClass,
+    order_type: type,
+    type,
+    side: order.side,
+    position_intent: order.positionIntent,
+    time_in_force: order.timeInForce,
+    limit_price: text(isConverted ? effectiveLimit(order) : order.limitPrice),
+    stop_price: text(order.stopPrice),
+    trail_price: text(order.trailPrice),
+    trail_percent: text(order.trailPercent),
+    hwm: text(order.highWaterMark),
+    status: order.status,
+    extended_hours: order.extendedHours,
+    legs:
+      view.legs === null || view.legs.length === 0
+        ? null
+        : view.legs.map((leg) => orderJson(leg, { ...view, legs: null })),
+    ratio_qty: null,
+  };
+};
 
 /** `mid` is the middle of the quote in force, `lastMid` the one at the last close. */
 export const positionJson = (position: Position, qtyAvailable: Decimal, mid: Decimal, lastMid: Decimal) => {
@@ -86,16 +105,19 @@ const maintenanceMarginShare = decimal('0.3');
 
 export const accountJson = (
   account: TwinAccount,
-  { equity, longMarketValue, shortMarketValue, buyingPower }: Valuation,
-  settings: { readonly multiplier: Decimal; readonly shortingEnabled: boolean },
+  { equity, longMarketValue, shortMarketValue, buyingPower, multiplier }: Valuation,
+  shortingEnabled: boolean,
+  accruedFees: Decimal,
 ) => {
   const gross = longMarketValue.minus(shortMarketValue);
   const cash = account.cash.gt(zero) ? account.cash : zero;
   return {
     id: uuidOf('account'),
     account_number: 'PA0000000001',
-    status: 'ACTIVE',
+    status: account.flags.status,
     crypto_status: 'INACTIVE',
+    options_approved_level: 0,
+    options_trading_level: 0,
     currency: 'USD',
     cash: rounded(account.cash),
     equity: rounded(equity),
@@ -105,48 +127,62 @@ export const accountJson = (
     regt_buying_power: rounded(buyingPower),
     non_marginable_buying_power: rounded(cash),
     options_buying_power: '0',
-    multiplier: decimalText(settings.multiplier),
+    multiplier: decimalText(multiplier),
     initial_margin: rounded(gross.times(initialMarginShare)),
     maintenance_margin: rounded(gross.times(maintenanceMarginShare)),
     last_maintenance_margin: '0',
     long_market_value: rounded(longMarketValue),
     short_market_value: rounded(shortMarketValue),
     sma: '0',
-    accrued_fees: '0',
+    accrued_fees: rounded(accruedFees),
     pending_transfer_in: '0',
     pending_transfer_out: '0',
     pending_reg_taf_fees: '0',
     intraday_adjustments: '0',
     balance_asof: newYorkDate(account.lastCloseAt ?? account.advancedTo),
-    trading_blocked: false,
-    transfers_blocked: false,
-    account_blocked: false,
-    trade_suspended_by_user: account.suspendTrade,
-    shorting_enabled: settings.shortingEnabled,
+    trading_blocked: account.flags.tradingBlocked,
+    transfers_blocked: account.flags.transfersBlocked,
+    account_blocked: account.flags.accountBlocked,
+    trade_suspended_by_user: account.configuration.suspendTrade,
+    shorting_enabled: shortingEnabled && !account.configuration.noShorting,
     created_at: '2024-01-02T14:30:00.000Z',
   };
 };
 
-/** The id starts with the New York wall time of the fill, to the millisecond. */
-export const activityId = (fill: TwinFill): string => {
-  const wall = `${newYorkDate(fill.at)}${newYorkTime(fill.at)}`.replaceAll(/[-:]/g, '');
-  const secondsAndMs = toText(fill.at).slice(17, 23).replace('.', '');
-  return `${wall}${secondsAndMs}::${fill.id}`;
-};
+/** The answer of GET and PATCH /v2/account/configurations. */
+export const configurationJson = (configuration: AccountConfiguration) => ({
+  suspend_trade: configuration.suspendTrade,
+  no_shorting: configuration.noShorting,
+  fractional_trading: configuration.fractionalTrading,
+  max_margin_multiplier: configuration.maxMarginMultiplier,
+  trade_confirm_email: configuration.tradeConfirmEmail,
+  max_options_trading_level: configuration.maxOptionsTradingLevel,
+  disable_overnight_trading: configuration.disableOvernightTrading,
+  ptp_no_exception_entry: configuration.ptpNoExceptionEntry,
+});
 
-export const activityJson = (fill: TwinFill) => ({
-  id: activityId(fill),
-  activity_type: 'FILL',
-  transaction_time: toText(fill.at),
-  type: fill.leavesQty.eq(zero) ? 'fill' : 'partial_fill',
-  price: decimalText(fill.price),
-  qty: decimalText(fill.qty),
-  side: fill.side,
-  symbol: fill.symbol,
-  order_id: fill.orderId,
-  cum_qty: decimalText(fill.cumQty),
-  leaves_qty: decimalText(fill.leavesQty),
-  order_status: fill.leavesQty.eq(zero) ? 'filled' : 'partially_filled',
+/** One message of the event stream. */
+export const tradeUpdateJson = (event: TradeEvent, facts: ProbeFacts) => ({
+  stream: 'trade_updates',
+  data: {
+    event: event.event,
+    timestamp: toText(event.at),
+    order: orderJson(event.order, { legs: null, stopConversionShown: facts.stopConversionShown }),
+    ...(event.reason === undefined ? {} : { reason: event.reason }),
+    ...(event.fill === undefined
+      ? {}
+      : {
+          execution_id: event.fill.id,
+          ...(event.fill.corrects === null ? {} : { previous_execution_id: event.fill.corrects }),
+          price: decimalText(
+            facts.streamFillPrice === 'average' && event.order.filledQty.gt(zero)
+              ? event.order.filledValue.div(event.order.filledQty)
+              : event.fill.price,
+          ),
+          qty: decimalText(event.fill.qty),
+          position_qty: decimalText(event.fill.positionQty),
+        }),
+  },
 });
 
 const wall = (at: Instant): string => newYorkTime(at);

@@ -4,16 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseInstant } from '@torghut/domain';
-import type { Instant } from '@torghut/domain';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startAlpacaTwin } from '../../../../../infra/local/twins/index.ts';
-import type { AlpacaTwin, AlpacaTwinConfig } from '../../../../../infra/local/twins/index.ts';
-import { TestClock, midSession, quote, quotedMarket, steadyMarket } from '../support.ts';
+import { midSession, quote, quotedMarket } from '../support.ts';
+import { client, useTwins } from './support.ts';
+import type { Body } from './support.ts';
 
-const started: AlpacaTwin[] = [];
+const start = useTwins();
 const directories: string[] = [];
-afterEach(async () => {
-  await Promise.all(started.splice(0).map((twin) => twin.stop()));
+afterEach(() => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
 });
 
@@ -21,57 +19,6 @@ const stateFile = (): string => {
   const directory = mkdtempSync(join(tmpdir(), 'alpaca-twin-'));
   directories.push(directory);
   return join(directory, 'state.sqlite');
-};
-
-const start = async (change: Partial<AlpacaTwinConfig> = {}, at: Instant = midSession) => {
-  const clock = new TestClock(at);
-  const twin = await startAlpacaTwin({
-    clock,
-    marketData: steadyMarket,
-    symbols: ['AAPL', 'NVDA'],
-    seed: 1,
-    partialFillShare: 0,
-    ...change,
-  });
-  started.push(twin);
-  return { clock, twin, ...client(twin.url) };
-};
-
-type Body = Record<string, unknown>;
-const headers = { 'apca-api-key-id': 'PK', 'apca-api-secret-key': 'secret' };
-
-const client = (url: string) => {
-  const call = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(`${url}${path}`, {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: (text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : null) as Body,
-    };
-  };
-  let placed = 0;
-  /** A limit buy of two shares that rests below the market, unless changed. */
-  const place = (change: Body = {}) => {
-    placed += 1;
-    return call('POST', '/v2/orders', {
-      symbol: 'AAPL',
-      qty: '2',
-      side: 'buy',
-      type: 'limit',
-      time_in_force: 'day',
-      limit_price: '90',
-      client_order_id: `order-${String(placed)}`,
-      ...change,
-    });
-  };
-  const read = async (path: string) => (await call('GET', path)).body;
-  const order = (placed: { body: Body }) => read(`/v2/orders/${String(placed.body['id'])}`);
-  return { call, place, read, order };
 };
 
 describe('the life of an order', () => {
