@@ -141,6 +141,7 @@ const routingPolicy = (settings: Settings): RoutingPolicy => ({
   fallback: settings.TRADING_EXECUTION_FALLBACK_ADAPTER === 'none' ? null : settings.TRADING_EXECUTION_FALLBACK_ADAPTER,
   kind: settings.TRADING_EXECUTION_ADAPTER_POLICY,
   allowlist: new Set(settings.TRADING_EXECUTION_ADAPTER_SYMBOLS),
+  paritySymbols: new Set(settings.TRADING_PARITY_SYMBOLS),
 });
 
 /** Everything the cycle will write, computed before anything is written. */
@@ -332,8 +333,8 @@ const evaluate = (
       universe: { available: universeTradable(universe.status), symbols: new Set(universe.symbols) },
       assets: new Map(),
     }),
-    route: (symbol) => {
-      const { adapter, tag } = expectedAdapter(policy, symbol);
+    route: (symbol, identity) => {
+      const { adapter, tag } = expectedAdapter(policy, symbol, identity);
       return { expected: adapter, policy: tag };
     },
   });

@@ -1,11 +1,15 @@
+import { reconcileAfterGap } from '@torghut/domain';
 import {
+  alpacaHistory,
   alpacaReads,
   alpacaVenue,
   connect,
+  leanHealthRecord,
   leanVenue,
   postgresExecutionLedger,
   postgresOrderLedger,
   postgresOutbox,
+  reconciliationPorts,
   timedCalls,
   type Environment,
   type Invocation,
@@ -27,6 +31,7 @@ export const wire = async (
   const account = settings.TRADING_ACCOUNT_LABEL;
   const { limits } = settings;
   const alpaca = timedCalls(alpacaVenue(connections.alpaca(), clock), clock, telemetry);
+  const lean = leanVenue(connections.lean(), clock);
   return {
     orders: postgresOrderLedger(pool, { account, limits, telemetry }),
     executions: postgresExecutionLedger(pool, {
@@ -38,8 +43,14 @@ export const wire = async (
       universeMaxStaleSeconds: settings.TRADING_UNIVERSE_MAX_STALE_SECONDS,
       telemetry,
     }),
-    broker: { ...timedCalls(alpacaReads(connections.alpaca(), clock), clock, telemetry), ...alpaca },
-    venues: { alpaca, lean: timedCalls(leanVenue(connections.lean(), clock), clock, telemetry) },
+    broker: {
+      ...alpacaHistory(connections.alpaca(), clock),
+      ...timedCalls(alpacaReads(connections.alpaca(), clock), clock, telemetry),
+      ...alpaca,
+    },
+    venues: { alpaca, lean: timedCalls(lean, clock, telemetry) },
+    leanHealth: { venue: lean, record: leanHealthRecord(pool, account, limits), clock, telemetry },
+    reconcileAfterGap: reconcileAfterGap(await reconciliationPorts(connections)),
     outbox: postgresOutbox(pool, account),
     publisher: connections.publisher(),
     clock,

@@ -24,6 +24,8 @@ import * as leanRouter from '../../functions/lean-router/handler.ts';
 import * as leanRouterWire from '../../functions/lean-router/wire.ts';
 import * as migrate from '../../functions/migrate/handler.ts';
 import * as migrateWire from '../../functions/migrate/wire.ts';
+import * as nightlyReconciliation from '../../functions/nightly-reconciliation/handler.ts';
+import * as nightlyReconciliationWire from '../../functions/nightly-reconciliation/wire.ts';
 import * as operatorApi from '../../functions/operator-api/handler.ts';
 import * as operatorApiWire from '../../functions/operator-api/wire.ts';
 import * as orderSync from '../../functions/order-sync/handler.ts';
@@ -92,14 +94,22 @@ export interface LocalDeployment {
   stop(): Promise<void>;
 }
 
-/** Undoes what was started, last first, also when starting fails half-way. */
+/** Undoes what was started, last first, also when starting fails half-way. A step that fails keeps no other from its turn. */
 class Teardown {
   readonly #steps: (() => Promise<void> | void)[] = [];
   add(step: () => Promise<void> | void): void {
     this.#steps.push(step);
   }
   async run(): Promise<void> {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) await step();
+    const failures: unknown[] = [];
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'could not undo all that was started');
   }
 }
 
@@ -285,6 +295,9 @@ const start = async (
       await alpacaRouterWire.wire(environmentOf('alpaca-router'), overrides),
     ) as LambdaFunction<unknown, unknown>,
     'order-sync': orderSync.createHandler(await orderSyncWire.wire(environmentOf('order-sync'), overrides)),
+    'nightly-reconciliation': nightlyReconciliation.createHandler(
+      await nightlyReconciliationWire.wire(environmentOf('nightly-reconciliation'), overrides),
+    ),
     'operator-api': operatorApi.createHandler(
       await operatorApiWire.wire(environmentOf('operator-api'), overrides),
     ) as LambdaFunction<unknown, unknown>,

@@ -1,8 +1,9 @@
-import { minute, toText, type Instant } from '@torghut/domain';
+import { dueRun, minute, toText, type Instant } from '@torghut/domain';
 import type { BarSession, BarSet } from './bars/bars.ts';
 import type { LocalDeployment } from './deployment.ts';
 import { ingestSession } from './ingest/ingest.ts';
 import { BarStream } from './ingest/rows.ts';
+import { compileSchedule } from './schedule-expression.ts';
 import { LocalScheduler } from './scheduler.ts';
 
 /** The schedules fire for hours before and after a session, into a closed market; a replay shows the edge of it. */
@@ -10,6 +11,8 @@ const beforeOpenMs = 5 * minute;
 const afterCloseMs = 5 * minute;
 /** After the last tick of a day what is still in flight gets this long to end. */
 const settleMs = 20 * minute;
+/** Longest way from the end of a day to its nightly reconciliation. */
+const nightlyMs = 24 * 60 * minute;
 
 export interface ReplayProgress {
   /** The day, its position, and the minutes it has. */
@@ -90,5 +93,18 @@ export const replay = async (
       await run(at);
     }
     if (stopped()) return;
+    const night = nightlyAfter(deployment, last);
+    if (night !== null) await run(night);
   }
+};
+
+/** When the day is reconciled: the next time that nothing but the nightly run and the following of orders is due. */
+const nightlyAfter = ({ template }: LocalDeployment, at: Instant): Instant | null => {
+  const nightly = template.schedules.find((schedule) => schedule.function === 'nightly-reconciliation');
+  if (nightly === undefined) return null;
+  const schedule = compileSchedule(nightly.expression, nightly.timezone);
+  for (let tick = at + settleMs + minute; tick <= at + nightlyMs; tick += minute) {
+    if (schedule.firesAt(tick) && dueRun(tick, null)?.scope === 'nightly') return tick;
+  }
+  return null;
 };

@@ -6,7 +6,7 @@ import { compileSchedule, type CompiledSchedule } from './schedule-expression.ts
 import type { DeployedSchedule } from './template.ts';
 
 /** The order in which functions of one tick run: what a cycle needs of the broker is read before it. */
-const order: readonly FunctionName[] = ['order-sync', 'autonomy-cycle', 'freshness-check'];
+const order: readonly FunctionName[] = ['order-sync', 'nightly-reconciliation', 'autonomy-cycle', 'freshness-check'];
 
 export interface Tick {
   readonly failures: readonly { readonly function: FunctionName; readonly error: Error }[];

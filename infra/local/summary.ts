@@ -37,6 +37,13 @@ export interface DaySummary {
   readonly route_nulls: number;
   /** Realised profit after fees, USD; null when the day's fees are not in the fee table. */
   readonly net_pnl: DecimalText | null;
+  /** The nightly reconciliation of the day; null when none was run. */
+  readonly reconciliation: {
+    readonly completed: boolean;
+    readonly checked: number;
+    readonly breaks: number;
+    readonly healed: number;
+  } | null;
 }
 export interface ReplaySummary {
   readonly days: readonly DaySummary[];
@@ -90,7 +97,7 @@ const summarise = async (
 ): Promise<DaySummary> => {
   // The whole New York day: orders of the last minute settle after the close.
   const range = [account, new Date(session.day.openAt - 4 * hour), new Date(session.day.closeAt + 4 * hour)];
-  const [windows, decisions, orders, fills, fallbacks, rejects, noSignal] = await Promise.all([
+  const [windows, decisions, orders, fills, fallbacks, rejects, noSignal, reconciled] = await Promise.all([
     db.query<{ start: Instant; hit: boolean; signals: number }>(
       `SELECT window_start AS start, hit, signals_evaluated AS signals FROM signal_windows
         WHERE account_label = $1 AND consumer = 'trading' AND session_open AND finished_at IS NOT NULL AND window_start BETWEEN $2 AND $3`,
@@ -125,6 +132,12 @@ const summarise = async (
         WHERE account_label = $1 AND consumer = 'trading' AND no_signal_reason IS NOT NULL AND window_start BETWEEN $2 AND $3 GROUP BY 1 ORDER BY 2 DESC, 1`,
       range,
     ),
+    db.query<NonNullable<DaySummary['reconciliation']>>(
+      `SELECT status = 'completed' AS completed, checked, breaks, healed FROM reconciliation_runs
+        WHERE account_label = $1 AND scope = 'nightly' AND scheduled_for > $2 AND scheduled_for < $3::timestamptz + interval '1 day'
+        ORDER BY scheduled_for LIMIT 1`,
+      [account, new Date(session.day.closeAt), new Date(session.day.closeAt)],
+    ),
   ]);
   const hits = windows.rows.filter(({ hit }) => hit);
   const objective = fiveMinuteWindows(session.day, session.day.openAt, session.day.closeAt);
@@ -142,6 +155,7 @@ const summarise = async (
     no_signal: counts(noSignal.rows),
     route_nulls: orders.rows[0]?.nulls ?? 0,
     net_pnl: net === null ? null : (net.get(newYorkDate(session.day.openAt)) ?? '0'),
+    reconciliation: reconciled.rows[0] ?? null,
   };
 };
 
@@ -162,6 +176,11 @@ const list = (record: Readonly<Record<string, number>>): string =>
     .map(([key, count]) => `${key} ${count}`)
     .join(', ');
 
+const reconciledText = (run: DaySummary['reconciliation']): string =>
+  run === null
+    ? '-'
+    : `${run.completed ? '' : 'incomplete, '}${run.checked} compared, ${run.breaks - run.healed} breaks open, ${run.healed} healed`;
+
 /** The summary as a table for people. */
 export const renderSummary = ({ days }: ReplaySummary): string => {
   const header = [
@@ -175,6 +194,7 @@ export const renderSummary = ({ days }: ReplaySummary): string => {
     'fallbacks',
     'route nulls',
     'net PnL USD',
+    'reconciled',
   ];
   const rows = days.map((day) => [
     day.date,
@@ -187,6 +207,7 @@ export const renderSummary = ({ days }: ReplaySummary): string => {
     list(day.fallbacks) || '-',
     String(day.route_nulls),
     day.net_pnl ?? 'fees unknown',
+    reconciledText(day.reconciliation),
   ]);
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>

@@ -61,6 +61,14 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     reads: ['database', 'alpaca', 'lean'],
     sendsTo: everyQueue,
   },
+  // Reads the broker page by page within its rate, and ends before its next tick.
+  'nightly-reconciliation': {
+    timeoutSeconds: 600,
+    memoryMegabytes: 1024,
+    reservedConcurrency: 1,
+    reads: ['database', 'alpaca'],
+    sendsTo: [],
+  },
   'operator-api': {
     timeoutSeconds: 10,
     memoryMegabytes: 512,

@@ -1,8 +1,9 @@
-import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { Aws, CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import { AccessLogField, AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import { HttpApi, HttpMethod, HttpNoneAuthorizer, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpIamAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import { ManagedPolicy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 
@@ -15,8 +16,11 @@ export interface OperatorStackProps extends StackProps {
   readonly api: TorghutFunction;
 }
 
-/** What the API answers; anything else ends at the gateway. */
-const routes = [
+/**
+ * What the API answers; anything else ends at the gateway. What changes something has a route of its own for each path, so
+ * that who may read and who may change is a matter of policies.
+ */
+const reads = [
   { path: '/trading/{proxy+}' },
   { path: '/metrics' },
   { path: '/readyz' },
@@ -24,6 +28,25 @@ const routes = [
   // Says that the function runs and nothing else, to probes that cannot sign.
   { path: '/healthz', authorizer: new HttpNoneAuthorizer() },
 ];
+const changes = [
+  '/trading/controls/{control}',
+  '/trading/adapters/{adapter}',
+  '/trading/adapters/{adapter}/{symbol}',
+] as const;
+
+/** Who may do what. A role that works for people gets one of these; nothing is attached here. */
+const policies = {
+  OperatorReadPolicy: {
+    acknowledgement: 'operatorReadPolicy',
+    description: 'Read the operator API: status, decisions, executions, why, burn-in, metrics.',
+    invokes: ['GET/*'],
+  },
+  OperatorChangePolicy: {
+    acknowledgement: 'operatorChangePolicy',
+    description: 'Engage and release controls, and change adapters. Beside the policy to read.',
+    invokes: ['POST/trading/controls/*', 'POST/trading/adapters/*'],
+  },
+} as const;
 
 /** Requests a second: an operator or two, and scrapers. */
 const throttle = { rateLimit: 20, burstLimit: 40 };
@@ -65,9 +88,26 @@ export class OperatorStack extends Stack {
       accessLogSettings: { destination: new LogGroupLogDestination(logs), format: accessLog },
     });
     const integration = new HttpLambdaIntegration('OperatorApiFunction', props.api.lambda);
-    for (const route of routes) {
+    for (const route of reads) {
       const declared = this.api.addRoutes({ ...route, methods: [HttpMethod.GET], integration });
       if ('authorizer' in route) for (const open of declared) acknowledge(open, 'liveness');
+    }
+    for (const path of changes) this.api.addRoutes({ path, methods: [HttpMethod.POST], integration });
+    for (const [name, { description, invokes, acknowledgement }] of Object.entries(policies)) {
+      const policy = new ManagedPolicy(this, name, {
+        description,
+        statements: [
+          new PolicyStatement({
+            actions: ['execute-api:Invoke'],
+            resources: invokes.map(
+              (path) =>
+                `arn:${Aws.PARTITION}:execute-api:${Aws.REGION}:${Aws.ACCOUNT_ID}:${this.api.apiId}/$default/${path}`,
+            ),
+          }),
+        ],
+      });
+      acknowledge(policy, acknowledgement);
+      new CfnOutput(this, `${name}Arn`, { value: policy.managedPolicyArn });
     }
     new CfnOutput(this, 'OperatorApiUrl', { value: this.api.apiEndpoint });
   }

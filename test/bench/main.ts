@@ -5,10 +5,14 @@ import { bundleBench } from './bundle.ts';
 import { costBench } from './cost.ts';
 import { cycleBench } from './cycle.ts';
 import { deployBench } from './deploy.ts';
+import { executionBench } from './execution.ts';
 import { replayBench } from './replay.ts';
+import { reconciliationBench } from './reconciliation.ts';
 import { renderRows, type BenchRow } from './row.ts';
+import { stormBench } from './storm.ts';
 
-type Part = (progress: (text: string) => void) => Promise<readonly BenchRow[]>;
+/** `size`: how much a part works on, where it can be told; its own when absent. */
+type Part = (progress: (text: string) => void, options: { readonly size?: number }) => Promise<readonly BenchRow[]>;
 
 const parts: Readonly<Record<string, Part>> = {
   cycle: cycleBench,
@@ -16,10 +20,14 @@ const parts: Readonly<Record<string, Part>> = {
   bundle: bundleBench,
   cost: costBench,
   deploy: deployBench,
+  execution: executionBench,
+  storm: stormBench,
+  reconciliation: reconciliationBench,
 };
 
 const usage = `usage: npm run bench [-- options]
   --only NAME           only this part: ${Object.keys(parts).join(', ')}
+  --size N              executions of the parts execution (400) and reconciliation (1000000), requests of storm (5000)
   --json FILE           write the rows as JSON
 Every figure stands beside its floor, measured in the same run; a missed goal is shown and fails nothing.`;
 
@@ -27,19 +35,34 @@ class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-const readArguments = (): { readonly help: boolean; readonly only: string | null; readonly json: string | null } => {
+interface Arguments {
+  readonly help: boolean;
+  readonly only: string | null;
+  readonly size: number | null;
+  readonly json: string | null;
+}
+
+const readArguments = (): Arguments => {
   try {
     const { values } = parseArgs({
-      options: { only: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean' } },
+      options: {
+        only: { type: 'string' },
+        size: { type: 'string' },
+        json: { type: 'string' },
+        help: { type: 'boolean' },
+      },
     });
-    return { help: values.help ?? false, only: values.only ?? null, json: values.json ?? null };
+    const { help = false, only = null, size, json = null } = values;
+    if (size !== undefined && !/^[1-9]\d{0,7}$/.test(size))
+      throw new UsageError(`--size: expected a whole number above 0, found "${size}"`);
+    return { help, only, size: size === undefined ? null : Number(size), json };
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
 };
 
 const main = async (): Promise<void> => {
-  const { help, only, json } = readArguments();
+  const { help, only, size, json } = readArguments();
   if (help) {
     console.log(usage);
     return;
@@ -53,9 +76,12 @@ const main = async (): Promise<void> => {
   const rows: BenchRow[] = [];
   for (const [name, part] of selected) {
     rows.push(
-      ...(await part((text) => {
-        console.log(`${name}: ${text}`);
-      })),
+      ...(await part(
+        (text) => {
+          console.log(`${name}: ${text}`);
+        },
+        size === null ? {} : { size },
+      )),
     );
   }
   console.log(`\n${renderRows(rows)}`);

@@ -95,6 +95,7 @@ const needs: Readonly<Record<FunctionName, readonly string[]>> = {
     ...everyQueue,
     ...consumes('OrderFollowUpQueue'),
   ],
+  'nightly-reconciliation': [...signsIn, ...reads('AlpacaSecret')],
   'operator-api': signsIn,
   migrate: reads('DatabaseOwnerSecretAttachment'),
 };

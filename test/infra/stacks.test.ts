@@ -6,6 +6,7 @@ import { Match, Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { functionLogicalId } from '../../infra/constructs/logical-id.ts';
+import { compileSchedule } from '../../infra/local/schedule-expression.ts';
 import { functionTable, reservedConcurrencyOfEnvironment } from '../../infra/stacks/function-table.ts';
 import { liveSettings, plantTree, removeTree, type SynthesizedStage, synthesizeStage } from './source-tree.ts';
 
@@ -260,8 +261,12 @@ describe('schedules', () => {
   );
 
   it('lets a scheduled function end before its next tick', () => {
-    for (const name of Object.keys(schedules)) {
-      expect(functions[functionLogicalId(name as keyof typeof schedules)]!.Properties.Timeout).toBeLessThan(60);
+    const noon = Date.parse('2026-02-13T17:00:00.000Z');
+    for (const [name, expression] of Object.entries(schedules)) {
+      const schedule = compileSchedule(expression, deployment.scheduleTimezone);
+      const first = schedule.next(noon)!;
+      const seconds = (schedule.next(first)! - first) / 1_000;
+      expect(functions[functionLogicalId(name as keyof typeof schedules)]!.Properties.Timeout).toBeLessThan(seconds);
     }
   });
 });
@@ -279,7 +284,46 @@ describe('operator', () => {
       'GET /readyz': 'AWS_IAM',
       'GET /db-check': 'AWS_IAM',
       'GET /healthz': 'NONE',
+      'POST /trading/controls/{control}': 'AWS_IAM',
+      'POST /trading/adapters/{adapter}': 'AWS_IAM',
+      'POST /trading/adapters/{adapter}/{symbol}': 'AWS_IAM',
     });
+  });
+
+  it('lets who may read change nothing: reading and changing are policies of their own, attached to nobody', () => {
+    const declared = Object.entries(stage.operator.findResources('AWS::IAM::ManagedPolicy')) as unknown as [
+      string,
+      {
+        Properties: {
+          PolicyDocument: { Statement: { Action: string; Effect: string; Resource: unknown }[] };
+          [member: string]: unknown;
+        };
+      },
+    ][];
+    const paths = (resource: unknown): string[] =>
+      (Array.isArray(resource) ? resource : [resource]).map((each) =>
+        JSON.stringify(each).replace(/^.*\$default\/([^"]*)".*$/, '$1'),
+      );
+    expect(
+      Object.fromEntries(
+        declared.map(([id, { Properties }]) => [
+          id.replace(/[0-9A-F]{8}$/, ''),
+          Properties.PolicyDocument.Statement.map(({ Action, Effect, Resource }) => [
+            Effect,
+            Action,
+            paths(Resource).toSorted(),
+          ]),
+        ]),
+      ),
+    ).toEqual({
+      OperatorReadPolicy: [['Allow', 'execute-api:Invoke', ['GET/*']]],
+      OperatorChangePolicy: [['Allow', 'execute-api:Invoke', ['POST/trading/adapters/*', 'POST/trading/controls/*']]],
+    });
+    for (const [, { Properties }] of declared)
+      for (const holders of ['Roles', 'Users', 'Groups']) expect(Properties).not.toHaveProperty(holders);
+    expect(Object.keys(stage.operator.findOutputs('*'))).toEqual(
+      expect.arrayContaining(['OperatorReadPolicyArn', 'OperatorChangePolicyArn']),
+    );
   });
 
   it('throttles requests, and logs who asked for what for as long as everything else, without headers or bodies', () => {

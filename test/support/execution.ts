@@ -115,6 +115,8 @@ export interface DecisionChange {
   readonly qty?: DecimalText;
   readonly limitPrice?: DecimalText;
   readonly expected?: ExecutionAdapter;
+  /** How long its message may be acted on; a minute unless given. */
+  readonly lifeMs?: number;
   /** Set to false to keep the decision planned. */
   readonly publish?: boolean;
 }
@@ -235,6 +237,8 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
     TRADING_LEAN_RUNNER_URL: lean.url,
     APCA_API_BASE_URL: alpaca.url,
     TRADING_ENABLED: 'true',
+    // Decisions follow each other as fast as a test writes them.
+    TRADING_COOLDOWN_SECONDS: '0',
     TRADING_AUTONOMY_ENABLED: 'true',
     TRADING_ACCOUNT_LABEL: account,
     ...options.settings,
@@ -346,7 +350,7 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
           stopPrice: null,
         },
         decidedAt: now,
-        expiresAt: now + minute,
+        expiresAt: now + (change.lifeMs ?? minute),
         route: initialRoute(expected, `all:${expected}`),
       };
       const at = toText(now);

@@ -1,4 +1,11 @@
-import type { DecisionStatus, ExecutionAdapter, Instant, ProvenanceAdapter, ReceiptOutcome } from '@torghut/domain';
+import type {
+  AccountLabel,
+  DecisionStatus,
+  ExecutionAdapter,
+  Instant,
+  ProvenanceAdapter,
+  ReceiptOutcome,
+} from '@torghut/domain';
 import { decimal, decimalText, zero } from '@torghut/domain';
 import type { Queryable } from '@torghut/platform';
 import type { LeanSubmission, OrderEffect, TwinFill, TwinOrder } from '../../infra/local/twins/index.ts';
@@ -16,6 +23,8 @@ export interface InvariantOptions {
   readonly now: Instant;
   /** Nothing is on its way any more: every outcome is known and every fill is booked. */
   readonly settled: boolean;
+  /** The account looked at; every one unless given. */
+  readonly account?: AccountLabel;
 }
 
 interface LedgerDecision {
@@ -61,22 +70,27 @@ interface Ledger {
   readonly booked: readonly BookedFill[];
 }
 
-const readLedger = async (client: Queryable): Promise<Ledger> => {
+const readLedger = async (client: Queryable, account: AccountLabel | null): Promise<Ledger> => {
+  const ofAccount = `($1::text IS NULL OR account_label = $1)`;
   const decisions = await client.query<LedgerDecision>(
-    `SELECT id, 'tg1-' || left(decision_identity, 48) || '-1' AS client_order_id, status, reasons FROM trade_decisions`,
+    `SELECT id, 'tg1-' || left(decision_identity, 48) || '-1' AS client_order_id, status, reasons FROM trade_decisions WHERE ${ofAccount}`,
+    [account],
   );
   const receipts = await client.query<LedgerReceipt>(
-    `SELECT client_order_id, adapter, operation, state, outcome, io_at, lease_expires_at FROM broker_receipts`,
+    `SELECT client_order_id, adapter, operation, state, outcome, io_at, lease_expires_at FROM broker_receipts WHERE ${ofAccount}`,
+    [account],
   );
   const executions = await client.query<LedgerExecution>(
     `SELECT client_order_id, alpaca_order_id, trade_decision_id, state, filled_qty, execution_expected_adapter AS expected,
        execution_actual_adapter AS actual, execution_fallback_reason AS fallback_reason, execution_fallback_count AS fallback_count,
        route_context ->> 'expected' AS first_expected, raw_order
-     FROM executions`,
+     FROM executions WHERE ${ofAccount}`,
+    [account],
   );
   const booked = await client.query<BookedFill>(
     `SELECT broker_execution_id, alpaca_order_id, min(qty)::text AS qty, min(price)::text AS price, count(*) AS times
-       FROM execution_order_events WHERE event_type IN ('fill', 'partial_fill') GROUP BY 1, 2`,
+       FROM execution_order_events WHERE event_type IN ('fill', 'partial_fill') AND ${ofAccount} GROUP BY 1, 2`,
+    [account],
   );
   return { decisions: decisions.rows, receipts: receipts.rows, executions: executions.rows, booked: booked.rows };
 };
@@ -228,6 +242,6 @@ export const violations = async (
   truth: VenueTruth,
   options: InvariantOptions,
 ): Promise<readonly string[]> => {
-  const ledger = await readLedger(client);
+  const ledger = await readLedger(client, options.account ?? null);
   return checks.flatMap((check) => check(ledger, truth, options));
 };

@@ -273,7 +273,6 @@ export const alarmTable = (limits: LimitValues): readonly AlarmRow[] => [
     comparison: '>',
     threshold: alarmLimits.reconciliationAgeHours * 3_600,
     meaning: 'No reconciliation of the last session had completed by 06:00 New York of a market day.',
-    capability: 'reconciliation',
   }),
   row({
     id: 'drawdown-warn',
@@ -426,6 +425,16 @@ export const alarmTable = (limits: LimitValues): readonly AlarmRow[] => [
     comparison: '>',
     threshold: 0,
     meaning: 'A symbol of an adapter is in manual review: it takes no new exposure until an operator says so.',
+  }),
+  row({
+    id: 'lean-symbol-disabled',
+    title: 'A symbol is disabled on LEAN',
+    severity: 'ticket',
+    theme: 'routes',
+    metrics: { symbols: own('disabled_symbols_count', 'Maximum', { adapter: 'lean' }) },
+    comparison: '>',
+    threshold: 0,
+    meaning: 'A symbol has a state of its own that disables it on LEAN: its orders go to Alpaca, or nowhere.',
   }),
   row({
     id: 'provenance-coverage',

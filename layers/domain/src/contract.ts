@@ -4,7 +4,7 @@
  */
 
 /** Version of the last Postgres migration this code was built for; the boot check compares it with the database. */
-export const schemaVersion = '0015';
+export const schemaVersion = '0017';
 
 export const metricsNamespace = 'torghut_trading';
 
@@ -21,6 +21,7 @@ export const functionNames = [
   'lean-router',
   'alpaca-router',
   'order-sync',
+  'nightly-reconciliation',
   'operator-api',
   'migrate',
 ] as const;
@@ -71,6 +72,8 @@ export const schedules = {
   'autonomy-cycle': 'cron(* 9-16 ? * MON-FRI *)',
   'freshness-check': 'cron(* 8-17 ? * MON-FRI *)',
   'order-sync': 'cron(* 4-20 ? * MON-FRI *)',
+  // Nightly at 05:00, the rest of that hour for a run that failed; then every 15 minutes around the session.
+  'nightly-reconciliation': 'cron(0/15 5,9-16 * * ? *)',
 } as const satisfies Partial<Record<FunctionName, string>>;
 export type ScheduledFunction = keyof typeof schedules;
 

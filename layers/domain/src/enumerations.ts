@@ -151,6 +151,7 @@ export type ControlName = (typeof controls)[number];
 
 export const incidentClasses = ['A', 'B', 'C', 'D'] as const;
 export const severities = ['info', 'warn', 'critical'] as const;
+export type Severity = (typeof severities)[number];
 export const drillKinds = [
   'kill_switch',
   'rollback',
@@ -186,6 +187,7 @@ export const breakTypes = [
   'cash_mismatch',
   'fee_mismatch',
   'corporate_action_pending',
+  'unknown_activity',
   'trade_bust',
   'trade_correct',
   'unknown_receipt_aged',

@@ -218,6 +218,16 @@ export const limits = {
   breakerMaxOpenSeconds: limit(1_800, 'seconds', null, 'longest opening; each failed probe doubles the last one'),
   breakerHalfOpenSuccesses: limit(3, 'count', null, 'probes in a row that close the breaker'),
   breakerProbeLeaseSeconds: limit(30, 'seconds', null, 'time after which a probe that never came back is given up'),
+  breakerFlappingOpenings: limit(3, 'count', null, 'openings of its breaker in one session that disable LEAN'),
+  fallbackReviewCount: limit(3, 'count', null, 'failed orders of a symbol in one session that put it under review'),
+  leanHealthFailures: limit(3, 'count', null, 'failed health checks in a row that disable LEAN'),
+  leanHealthSuccesses: limit(3, 'count', null, 'good health checks in a row that enable it again'),
+  parityRejectRate: limit(0.05, 'fraction', null, 'difference of the reject rates of two adapters that parity allows'),
+  parityAckMs: limit(1_000, 'milliseconds', null, 'difference of the 95th percentiles until acknowledged'),
+  paritySlippageBps: limit(5, 'bps', null, 'bound of the 95 % interval of the difference of mean slippage'),
+  parityMinSessions: limit(3, 'count', null, 'sessions with orders of an adapter that parity is judged on'),
+  parityMinOrders: limit(30, 'count', null, 'orders of an adapter that parity is judged on'),
+  parityPassMaxSessions: limit(10, 'count', null, 'sessions that a parity pass of a symbol counts for before a raise'),
 
   // Safety
   rollbackStalenessStreak: limit(

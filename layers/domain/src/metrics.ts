@@ -64,8 +64,10 @@ export const metricDefinitions = {
   order_feed_duplicates_total: counter([], 'Order events seen before'),
   order_feed_out_of_order_total: counter([], 'Order events older than the state they describe'),
   order_feed_illegal_transition_total: counter([], 'Order events the state machine refuses'),
+  market_clock_contradictions_total: counter([], 'Runs in which the market clock contradicted the calendar'),
   reconciliation_breaks_total: counter(['type'], 'Reconciliation breaks found'),
   breaker_transitions_total: counter(['adapter', 'to'], 'Circuit breaker transitions'),
+  adapter_transitions_total: counter(['adapter', 'to'], 'Changes of an adapter state, of the whole or of a symbol'),
   promotion_attempts_total: counter(['action', 'code'], 'Promotion attempts'),
   approvals_total: counter(['result'], 'Answers to approval requests'),
   incidents_total: counter(['code'], 'Safety incidents by trigger'),
@@ -126,6 +128,12 @@ export const metricDefinitions = {
   lean_fallbacks_15m: gauge('count', [], 'Orders of 15 min that were to go to LEAN and fell back'),
   execution_fallback_streak: gauge('count', [], 'Newest orders in a row that were to go to LEAN and fell back'),
   manual_review_symbols_count: gauge('count', [], 'Symbols whose adapter is in manual review'),
+  disabled_symbols_count: gauge(
+    'count',
+    ['adapter'],
+    'Symbols that are disabled on the adapter by a state of their own',
+  ),
+  breaker_open_symbols_count: gauge('count', ['adapter'], 'Symbols whose own breaker on the adapter is not closed'),
   route_provenance_executions_24h: gauge('count', [], 'Executions of 24 h: the sample of the provenance ratios'),
   route_provenance_null_24h: gauge('count', [], 'Executions of 24 h with a null or unknown adapter'),
   clickhouse_replica_readonly: gauge('flag', [], 'Whether a replica of the signal store refuses writes'),
@@ -156,7 +164,6 @@ export type LaterCapability = (typeof laterCapabilities)[number];
  */
 export const emittedLater: Readonly<Partial<Record<MetricName, LaterCapability>>> = {
   realized_net_usd_day: 'reconciliation',
-  last_reconciliation_age_seconds: 'reconciliation',
   drill_age_hours: 'safety',
   promotion_attempts_total: 'promotion',
   approvals_total: 'promotion',

@@ -184,9 +184,16 @@ export interface BrokerPosition {
   readonly currentPrice: Decimal | null;
 }
 
-/** One FILL activity: the only source of fills that are booked. `id` is the broker's execution id. */
+/**
+ * One execution as the broker reports it: in the list of activities, or again on the stream. A fill may be taken back or
+ * replaced later, by a report of its own under a new id.
+ */
 export interface FillActivity {
+  /** As the source writes it: activities put the time before the execution id, the stream does not. */
   readonly id: string;
+  readonly source: 'activities' | 'trade_updates';
+  /** What this report does to an earlier one, by that one's execution id; `qty` and `price` of a correction are the new ones. */
+  readonly correction: { readonly kind: 'bust' | 'correct'; readonly of: string } | null;
   readonly orderId: string;
   readonly symbol: string;
   readonly side: Side;
@@ -206,6 +213,8 @@ export interface BrokerAsset {
   readonly easyToBorrow: boolean;
   readonly fractionable: boolean;
   readonly attributes: readonly string[];
+  /** Maintenance margin as a share of notional; `null` when the broker does not say. */
+  readonly marginRequirement: { readonly long: Decimal; readonly short: Decimal } | null;
 }
 
 export interface BrokerSession {
@@ -222,7 +231,7 @@ export interface BrokerSession {
 export interface BrokerReads {
   account(): Promise<Read<BrokerAccount>>;
   positions(): Promise<Read<readonly BrokerPosition[]>>;
-  /** FILL activities created after `after` (inclusive of it), oldest first, all pages. */
+  /** FILL activities created after `after` (inclusive of it), oldest first, all pages; busts and corrections are among them. */
   fillsAfter(after: Instant): Promise<Read<readonly FillActivity[]>>;
   sessions(from: string, to: string): Promise<Read<readonly BrokerSession[]>>;
   asset(symbol: Ticker): Promise<Read<BrokerAsset | null>>;

@@ -155,6 +155,10 @@ const combinations: readonly (readonly [string, (settings: Settings) => boolean]
     'TRADING_LIVE_ENABLED is true but TRADING_MODE is paper: set both or neither',
     (settings) => settings.TRADING_MODE === 'paper' && settings.TRADING_LIVE_ENABLED,
   ],
+  [
+    'TRADING_PARITY_SYMBOLS: orders are split between adapters on paper only; expected no symbols while TRADING_MODE is live',
+    (settings) => settings.TRADING_MODE === 'live' && settings.TRADING_PARITY_SYMBOLS.length > 0,
+  ],
 ];
 
 /** Host name of a URL, without the dot a fully qualified name may end with. */

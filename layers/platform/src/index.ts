@@ -1,5 +1,6 @@
 export { classifySubmitRefusal, submitRefusals } from './alpaca/broker-error.ts';
 export type { BrokerError, SubmitRefusal } from './alpaca/broker-error.ts';
+export { alpacaHistory } from './alpaca/activities.ts';
 export type { AlpacaConfig, AlpacaCredentials } from './alpaca/connection.ts';
 export { alpacaOrderBody, normaliseAlpacaBody } from './alpaca/order-body.ts';
 export type { RateLimit } from './alpaca/rate-limit.ts';
@@ -39,8 +40,8 @@ export { customResourceHandler } from './handler/custom-resource.ts';
 export type { CustomResource } from './handler/custom-resource.ts';
 export { databaseAddress, openDatabase } from './handler/database.ts';
 export type { DatabaseAddress, DatabaseOptions } from './handler/database.ts';
-export { get, httpHandler, openGet } from './handler/http.ts';
-export type { HttpAnswer, HttpMethod, Identity, Route } from './handler/http.ts';
+export { get, httpHandler, openGet, post } from './handler/http.ts';
+export type { Command, HttpAnswer, HttpMethod, Identity, Route } from './handler/http.ts';
 export { connectOwner, OwnerCannotConnect, runtimePassword } from './handler/ledger-owner.ts';
 export type { LedgerOwner } from './handler/ledger-owner.ts';
 export type { Invocation } from './handler/invocation.ts';
@@ -62,18 +63,35 @@ export { jangarUniverse } from './jangar/universe.ts';
 export type { JangarConfig } from './jangar/universe.ts';
 export { leanOrderBody, normaliseLeanBody } from './lean/order-body.ts';
 export { leanVenue } from './lean/venue.ts';
-export type { LeanConfig } from './lean/venue.ts';
+export type { LeanConfig, LeanVenue } from './lean/venue.ts';
 export { MigrationFailed, MigrationRefused } from './migrations.ts';
 export type { MigrationReport } from './migrations.ts';
+export { changeAdapterState } from './postgres/adapter-states-store.ts';
+export type {
+  AdapterChangeRules,
+  AdapterStateChange,
+  AdapterStateChanged,
+  AdapterStatesRead,
+  StoredAdapterState,
+} from './postgres/adapter-states-store.ts';
 export { checkBoot } from './postgres/boot-check.ts';
 export type { BootCheck } from './postgres/boot-check.ts';
+export { decideBreak, recordBreak } from './postgres/break-store.ts';
+export type { BreakContext, BreakDecision } from './postgres/break-store.ts';
+export { changeControl } from './postgres/controls-store.ts';
+export type { ControlChange, ControlChanged, ControlsRead, StoredControl } from './postgres/controls-store.ts';
 export { postgresCycleLedger } from './postgres/cycle-ledger.ts';
 export { postgresExecutionLedger } from './postgres/execution-ledger.ts';
+export { computeParity, evidenceClassOf } from './postgres/parity.ts';
+export type { ParityConfig } from './postgres/parity.ts';
+export { leanHealthRecord } from './postgres/lean-health-record.ts';
 export { jsonText, toJson } from './postgres/json.ts';
 export { migratePostgres } from './postgres/migrator.ts';
 export type { MigrationConnection } from './postgres/migrator.ts';
 export { readOperationalMeasures } from './postgres/operational-measures.ts';
 export { postgresOrderLedger } from './postgres/order-ledger.ts';
+export { postgresReconciliationLedger } from './postgres/reconciliation-ledger.ts';
+export { reconciliationPorts } from './handler/reconciliation-ports.ts';
 export { postgresOutbox } from './postgres/outbox-store.ts';
 export { createPool, inTransaction, TransactionConflict } from './postgres/pool.ts';
 export type { DatabaseLogin, Pool, PoolConfig, Queryable, TransactionOptions } from './postgres/pool.ts';
@@ -113,6 +131,16 @@ export type {
   ResearchWrites,
   RunEvidence,
 } from './postgres/read-model/research.ts';
+export type {
+  SubjectKind,
+  WhyAdapterState,
+  WhyDecision,
+  WhyEvent,
+  WhyExecution,
+  WhyReceipt,
+  WhyRows,
+} from './postgres/read-model/why.ts';
+export type { AdapterTransition, BurnInReads } from './postgres/read-model/burn-in.ts';
 export { readFreshnessInput, readSessionToday } from './postgres/read-model/signal-windows.ts';
 export type { SessionToday } from './postgres/read-model/signal-windows.ts';
 export { ensureRuntimeLogin, RuntimeLoginRefused } from './postgres/runtime-login.ts';

@@ -29,14 +29,22 @@ export const networkMilliseconds: Readonly<Record<FunctionName, number>> = {
   'lean-router': 500,
   'alpaca-router': 500,
   'order-sync': 400,
+  'nightly-reconciliation': 800,
   'operator-api': 100,
   migrate: 0,
 };
 
-/** Hours of a weekday in which each schedule fires; a schedule fires every minute of them. */
-export const hoursOfExpression = (expression: string): number => {
-  const [, from, to] = /^cron\(\* (\d+)-(\d+) /.exec(expression) ?? [];
-  if (from === undefined || to === undefined)
-    throw new Error(`expected a schedule of every minute from one hour to another, found "${expression}"`);
-  return Number(to) - Number(from) + 1;
+/** Hours of a weekday in which a schedule fires, and how often in each of them. */
+export const firingsOfExpression = (expression: string): { readonly hours: number; readonly perHour: number } => {
+  const [, step, hours] = /^cron\((\*|0\/\d+) (\d+(?:[-,]\d+)*) /.exec(expression) ?? [];
+  if (step === undefined || hours === undefined)
+    throw new Error(`expected a schedule of every minute, or of every few, of some hours, found "${expression}"`);
+  const counted = hours.split(',').map((range) => {
+    const [from = '', to = from] = range.split('-');
+    return Number(to) - Number(from) + 1;
+  });
+  return {
+    hours: counted.reduce((sum, count) => sum + count, 0),
+    perHour: step === '*' ? 60 : 60 / Number(step.slice(2)),
+  };
 };

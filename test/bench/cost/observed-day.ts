@@ -8,7 +8,7 @@ import { BarStream } from '../../../infra/local/ingest/rows.ts';
 import { LocalScheduler } from '../../../infra/local/scheduler.ts';
 import { median } from '../row.ts';
 import { firstMinutes } from '../stream.ts';
-import { assumptions, hoursOfExpression, networkMilliseconds } from './assumptions.ts';
+import { assumptions, firingsOfExpression, networkMilliseconds } from './assumptions.ts';
 import { InvocationRecorder, type RecordedFunction } from './invocation-recorder.ts';
 import type { FunctionDay, TradingDay } from './trading-day.ts';
 
@@ -79,12 +79,12 @@ export const observe = async (symbols: number): Promise<Observation> => {
   }
 };
 
-const scheduledHours = Object.fromEntries(
-  Object.entries(schedules).map(([name, expression]) => [name, hoursOfExpression(expression)]),
-) as Readonly<Partial<Record<FunctionName, number>>>;
+const firings = Object.fromEntries(
+  Object.entries(schedules).map(([name, expression]) => [name, firingsOfExpression(expression)]),
+) as Readonly<Partial<Record<FunctionName, ReturnType<typeof firingsOfExpression>>>>;
 
 const activeHours = (name: FunctionName): number =>
-  scheduledHours[name] ?? (name === 'operator-api' ? 24 : assumptions.sessionHours);
+  firings[name]?.hours ?? (name === 'operator-api' ? 24 : assumptions.sessionHours);
 
 /** Hours in which CloudWatch sees each metric: those of whichever function sends it longest. */
 const metricHoursOf = (functions: Observation['functions']): number => {
@@ -101,12 +101,13 @@ const metricHoursOf = (functions: Observation['functions']): number => {
 export const tradingDayOf = (observation: Observation, secrets: number): TradingDay => {
   const orders = Math.min(assumptions.intentsPerSymbol * observation.symbols, limits.maxOrdersPerSession.value);
   const followUps = Math.ceil(orders * observation.followUpsPerOrder);
-  const scheduled = (name: FunctionName): number => 60 * (scheduledHours[name] ?? 0);
+  const scheduled = (name: FunctionName): number => (firings[name]?.hours ?? 0) * (firings[name]?.perHour ?? 0);
   const invocations: Readonly<Partial<Record<FunctionName, number>>> = {
     'autonomy-cycle': scheduled('autonomy-cycle'),
     'freshness-check': scheduled('freshness-check'),
     'lean-router': orders,
     'order-sync': scheduled('order-sync') + followUps,
+    'nightly-reconciliation': scheduled('nightly-reconciliation'),
     'operator-api': assumptions.apiRequests,
   };
   const functions = functionNames.flatMap((name): FunctionDay[] => {

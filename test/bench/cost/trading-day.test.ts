@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { hoursOfExpression } from './assumptions.ts';
+import { firingsOfExpression } from './assumptions.ts';
 import { metricsOfLine } from './invocation-recorder.ts';
 import { standingOf } from './standing.ts';
 import { serverlessCost, type Standing, standingCost, totalOf, type TradingDay } from './trading-day.ts';
@@ -111,6 +111,7 @@ it('tells metrics apart by name and dimension values, and finds none in an ordin
 });
 
 it('reads the hours of a schedule, both ends included, and refuses another form', () => {
-  expect(hoursOfExpression('cron(* 9-16 ? * MON-FRI *)')).toBe(8);
-  expect(() => hoursOfExpression('rate(1 minute)')).toThrow('found "rate(1 minute)"');
+  expect(firingsOfExpression('cron(* 9-16 ? * MON-FRI *)')).toEqual({ hours: 8, perHour: 60 });
+  expect(firingsOfExpression('cron(0/15 5,9-16 * * ? *)')).toEqual({ hours: 9, perHour: 4 });
+  expect(() => firingsOfExpression('rate(1 minute)')).toThrow('found "rate(1 minute)"');
 });

@@ -12,7 +12,7 @@ import {
   type Hash,
   type IndicatorColumn,
   type LimitValues,
-  type RiskAsset,
+  type BrokerAsset,
   type RiskContext,
   type RiskOrder,
   type RunnableStrategy,
@@ -103,7 +103,7 @@ export const standing = (changes: Partial<StrategyStanding> = {}): StrategyStand
   ...changes,
 });
 
-export const asset = (symbol: string, changes: Partial<RiskAsset> = {}): RiskAsset => ({
+export const asset = (symbol: string, changes: Partial<BrokerAsset> = {}): BrokerAsset => ({
   symbol,
   active: true,
   tradable: true,
@@ -111,6 +111,7 @@ export const asset = (symbol: string, changes: Partial<RiskAsset> = {}): RiskAss
   easyToBorrow: true,
   fractionable: true,
   attributes: [],
+  marginRequirement: null,
   ...changes,
 });
 
@@ -152,6 +153,7 @@ export const riskContext = (changes: Partial<RiskContext> = {}): RiskContext => 
   account: account(),
   lastOrderSyncAt: now - 10_000,
   commitments: [],
+  reduceOnlySymbols: new Set(),
   ordersLastMinute: 0,
   ordersInSession: 0,
   sessionNotional: decimal('0'),

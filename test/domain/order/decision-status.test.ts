@@ -15,10 +15,18 @@ const facts = (changes: Partial<DecisionFacts> = {}): DecisionFacts => ({
   denied: false,
   published: true,
   receipts: [],
-  execution: null,
+  executions: [],
   ...changes,
 });
 type Receipt = DecisionFacts['receipts'][number];
+type Execution = DecisionFacts['executions'][number];
+const execution = (state: OrderState, changes: Partial<Execution> = {}): Execution => ({
+  attempt: 1,
+  state,
+  replaced: false,
+  filled: false,
+  ...changes,
+});
 const claimed: Receipt = { state: 'claimed', outcome: null };
 const inFlight: Receipt = { state: 'io', outcome: null };
 const settled = (outcome: NonNullable<Receipt['outcome']>): Receipt => ({ state: 'settled', outcome });
@@ -30,7 +38,15 @@ const anyFacts: fc.Arbitrary<DecisionFacts> = fc.record({
     fc.record({ state: fc.constantFrom(...receiptStates), outcome: fc.option(fc.constantFrom(...receiptOutcomes)) }),
     { maxLength: 3 },
   ),
-  execution: fc.option(fc.constantFrom(...orderStates)),
+  executions: fc.array(
+    fc.record({
+      attempt: fc.constantFrom(1, 2),
+      state: fc.constantFrom(...orderStates),
+      replaced: fc.boolean(),
+      filled: fc.boolean(),
+    }),
+    { maxLength: 4 },
+  ),
 });
 
 describe('status of a decision', () => {
@@ -57,7 +73,7 @@ describe('status of a decision', () => {
     ['rejected by the broker', { receipts: [settled('not_found'), settled('rejected')] }, 'rejected'],
     [
       'that of the order once there is one',
-      { receipts: [settled('unknown'), inFlight], execution: 'filled' },
+      { receipts: [settled('unknown'), inFlight], executions: [execution('filled')] },
       'filled',
     ],
   ])('is %s', (_title, changes, status) => {
@@ -77,8 +93,44 @@ describe('status of a decision', () => {
     ['canceled', 'canceled'],
     ['expired', 'expired'],
     ['rejected', 'rejected'],
-  ])('of an order that is %s is %s', (execution, status) => {
-    expect(deriveDecisionStatus(facts({ execution }))).toBe(status);
+  ])('of an order that is %s is %s', (state, status) => {
+    expect(deriveDecisionStatus(facts({ executions: [execution(state)] }))).toBe(status);
+  });
+
+  it.each<[string, readonly Execution[], DecisionStatus]>([
+    [
+      'the one at the end of a chain of replacements',
+      [
+        execution('replaced', { replaced: true }),
+        execution('replaced', { replaced: true }),
+        execution('replaced', { replaced: true }),
+        execution('canceled'),
+      ],
+      'canceled',
+    ],
+    [
+      'the last of a chain, with what the orders before it had filled',
+      [execution('replaced', { replaced: true, filled: true }), execution('working')],
+      'partially_filled',
+    ],
+    ['the one that still works, although it was replaced by none yet', [execution('replaced')], 'submitted'],
+    [
+      'one whose cancel is pending, with what it had filled',
+      [execution('pending_cancel', { filled: true })],
+      'partially_filled',
+    ],
+    [
+      'the last attempt, whatever an earlier one came to',
+      [execution('rejected'), execution('working', { attempt: 2 })],
+      'submitted',
+    ],
+    [
+      'the last attempt, and not what an earlier one had filled',
+      [execution('canceled', { filled: true }), execution('working', { attempt: 2 })],
+      'submitted',
+    ],
+  ])('of several orders is that of %s', (_title, executions, status) => {
+    expect(deriveDecisionStatus(facts({ executions }))).toBe(status);
   });
 
   it('is one of the closed set, and never settled while a write may still have worked', () => {
@@ -87,7 +139,7 @@ describe('status of a decision', () => {
         const status = deriveDecisionStatus(any);
         expect(decisionStatuses).toContain(status);
         const open = any.receipts.some(({ state, outcome }) => state === 'io' || outcome === 'unknown');
-        if (any.execution === null) expect(status === 'unknown').toBe(open);
+        if (any.executions.length === 0) expect(status === 'unknown').toBe(open);
       }),
     );
   });

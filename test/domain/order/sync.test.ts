@@ -52,6 +52,7 @@ const execution = (changes: Partial<OpenExecution> = {}): OpenExecution => ({
   adapter: 'lean',
   intent: 'entry',
   submittedAt: decidedAt,
+  cancels: { requests: 0, firstAt: null },
   ...changes,
 });
 const session = (date: string, openAt: string, closeAt: string): BrokerSession => ({
@@ -62,8 +63,14 @@ const session = (date: string, openAt: string, closeAt: string): BrokerSession =
   extendedCloseAt: null,
   settlementDate: null,
 });
+const sessionDay: CalendarDay = {
+  ...session('2026-02-13', '2026-02-13T14:30:00Z', '2026-02-13T21:00:00Z'),
+  kind: 'full',
+};
 const fill: FillActivity = {
   id: 'fill-1',
+  source: 'activities',
+  correction: null,
   orderId: working.id,
   symbol: 'NVDA',
   side: 'buy',
@@ -87,7 +94,6 @@ interface World {
   /** How long each read of an order takes. */
   readonly readMs?: number;
   readonly listing?: boolean;
-  readonly late?: number;
   readonly executions?: readonly OpenExecution[];
   /** Answers to lookups by client order id, then to reads of orders; the last one is given again. */
   readonly lookups?: readonly Lookup[];
@@ -103,6 +109,17 @@ interface World {
   readonly positionsRead?: boolean;
   readonly fills?: Read<readonly FillActivity[]>;
   readonly lastFillAt?: Instant | null;
+  readonly lastCompletedAt?: Instant | null;
+  readonly reconciled?: boolean;
+  readonly stopped?: boolean;
+  /** The broker's list of orders. */
+  readonly history?: Read<readonly BrokerOrder[]>;
+  readonly openList?: Read<readonly BrokerOrder[]>;
+  readonly unlinked?: readonly string[];
+  readonly clockRead?: boolean;
+  readonly marketOpen?: boolean;
+  /** The stored calendar: read before each comparison; the last one is read again. */
+  readonly calendars?: readonly (readonly CalendarDay[])[];
 }
 
 /** Ports over a scripted world, and every call that changes something or asks the broker. */
@@ -122,7 +139,6 @@ const portsOf = (world: World) => {
   const finished: {
     sources?: Readonly<Record<string, SourceRecord>>;
     checked?: number;
-    breaks?: number;
     completed?: boolean;
   } = {};
   const ours = <T extends { readonly clientOrderId?: string | null }>(rows: readonly T[]): Promise<readonly T[]> =>
@@ -140,6 +156,15 @@ const portsOf = (world: World) => {
         Object.assign(finished, result);
         return record(undefined, 'finishRun', id);
       },
+      lastCompletedRunAt: () => Promise.resolve(world.lastCompletedAt ?? null),
+      isStopped: () => Promise.resolve(world.stopped === true),
+      calendarDays: () =>
+        record(
+          new Map(
+            answer(world.calendars ?? [[sessionDay]], 'calendarDays', [sessionDay]).map((one) => [one.date, one]),
+          ),
+          'calendarDays',
+        ),
       calendarHorizon: () =>
         Promise.resolve(world.horizon === undefined ? { lastDate: '2026-03-05', fetchedAt: decidedAt } : world.horizon),
       saveCalendar: (days, source, fetchedAt) => {
@@ -162,6 +187,18 @@ const portsOf = (world: World) => {
       applyOrder: (id, order, runId) =>
         fails(id) ??
         record(answer(world.applied ?? [], 'applyOrder', 'unchanged' as const), 'applyOrder', id, order.status, runId),
+      recordStuckCancel: (one, since, runId) =>
+        record(undefined, 'recordStuckCancel', one.id, since - decidedAt, runId),
+      adoptReplacement: (id, order) =>
+        record(execution({ id: `${id}/${order.id}`, brokerOrderId: order.id }), 'adoptReplacement', id, order.id),
+      unlinkedOrders: () => Promise.resolve(world.unlinked ?? []),
+      adoptStrays: (found) =>
+        record(
+          found.length,
+          'adoptStrays',
+          found.map(({ id }) => id),
+        ),
+      reviewFollowUps: (runId) => record(undefined, 'reviewFollowUps', runId),
       recordMissing: (one, runId) => record(undefined, 'recordMissing', one.id, runId),
       claimCancel: (one) =>
         record(
@@ -173,7 +210,7 @@ const portsOf = (world: World) => {
       lastFillAt: () => Promise.resolve(world.lastFillAt ?? null),
       bookFills: (fills) =>
         record(
-          { booked: fills.length, duplicate: 0, late: world.late ?? 0, outOfOrder: 0, firstFills: [] },
+          { booked: fills.length, duplicate: 0, late: 0, outOfOrder: 0, firstFills: [] },
           'bookFills',
           fills.map(({ id }) => id),
         ),
@@ -220,8 +257,22 @@ const portsOf = (world: World) => {
         record(world.fills ?? ({ ok: true, value: [] } as const), 'fillsAfter', after - (world.now ?? decidedAt)),
       sessions: (from, to) => record(world.sessions ?? unread, 'sessions', from, to),
       asset: () => Promise.resolve(unread),
-      marketClock: () => Promise.resolve(unread),
+      marketClock: () =>
+        Promise.resolve(
+          world.clockRead === false
+            ? unread
+            : { ok: true, value: { at: world.now ?? decidedAt, isOpen: world.marketOpen ?? true } },
+        ),
+      listOrders: () => Promise.resolve(world.openList ?? { ok: true, value: [] }),
+      ordersFrom: async function* (from) {
+        yield await record(
+          world.history ?? ({ ok: true, value: [] } as const),
+          'ordersFrom',
+          (from ?? 0) - (world.now ?? decidedAt),
+        );
+      },
     },
+    reconcileAfterGap: () => record(world.reconciled !== false, 'reconcileAfterGap'),
     venues: { lean: cancelAt('lean'), alpaca: cancelAt('alpaca') },
     clock,
     telemetry,
@@ -245,8 +296,16 @@ describe('a run', () => {
   it('reads every source and is completed when each was read', async () => {
     const { result, finished, calls } = await sync({ fills: { ok: true, value: [fill] } });
     expect(result).toEqual({ resolved: 0, followed: 0, canceled: 0, fillsBooked: 1, completed: true });
-    expect(finished).toMatchObject({ checked: 0, breaks: 0, completed: true });
-    expect(Object.keys(finished.sources ?? {})).toEqual(['calendar', 'receipts', 'orders', 'activities', 'account']);
+    expect(finished).toMatchObject({ checked: 0, completed: true });
+    expect(Object.keys(finished.sources ?? {})).toEqual([
+      'calendar',
+      'clock',
+      'receipts',
+      'orders',
+      'activities',
+      'strays',
+      'account',
+    ]);
     expect(calls).toContainEqual(['saveSnapshot', '10000', 0]);
     expect(calls).toContainEqual(['denyUnclaimed', 600]);
     expect(calls.at(-1)).toEqual(['finishRun', 'run-1']);
@@ -289,7 +348,9 @@ describe('a run', () => {
       if (source === 'account') expect(names).not.toContain('saveSnapshot');
       if (source === 'activities') expect(names).not.toContain('bookFills');
       // The other sources were still read.
-      expect(Object.values(finished.sources ?? {}).filter(({ complete }) => !complete)).toHaveLength(1);
+      expect(
+        Object.entries(finished.sources ?? {}).flatMap(([name, { complete }]) => (complete ? [] : [name])),
+      ).toEqual([source]);
     },
   );
 
@@ -353,15 +414,100 @@ describe('a run', () => {
     expect(result.completed).toBe(false);
   });
 
-  it('counts a late fill as a break', async () => {
-    const { finished } = await sync({ fills: { ok: true, value: [fill] }, late: 1 });
-    expect(finished).toMatchObject({ breaks: 1, completed: true });
-  });
-
   it('reads fills again from ten minutes before the newest one, or of one day when there is none', async () => {
     const last = await sync({ lastFillAt: decidedAt - minute });
     expect(last.call('fillsAfter')).toEqual(['fillsAfter', -11 * minute]);
     expect((await sync()).call('fillsAfter')).toEqual(['fillsAfter', -(day + 10 * minute)]);
+  });
+});
+
+describe('a run after a gap', () => {
+  const gap = { lastCompletedAt: decidedAt - 5 * minute - 1 };
+
+  it('[E10] compares orders and positions with the broker before it is completed', async () => {
+    const { names, result } = await sync(gap);
+    expect(names.slice(-2)).toEqual(['reconcileAfterGap', 'finishRun']);
+    expect(result.completed).toBe(true);
+  });
+
+  it('[E10] is not completed when not all of it could be compared, so that claims stay refused', async () => {
+    expect((await sync({ ...gap, reconciled: false })).result.completed).toBe(false);
+  });
+
+  it.each<[string, World]>([
+    ['five minutes after the last completed run', { lastCompletedAt: decidedAt - 5 * minute }],
+    ['when it is the first of all', { lastCompletedAt: null }],
+    ['when it could not read everything itself', { ...gap, fills: unread }],
+  ])('is none %s', async (_title, world) => {
+    expect((await sync(world)).names).not.toContain('reconcileAfterGap');
+  });
+});
+
+describe('the market clock', () => {
+  const closedDay: CalendarDay = {
+    date: '2026-02-13',
+    kind: 'closed',
+    openAt: null,
+    closeAt: null,
+    extendedOpenAt: null,
+    extendedCloseAt: null,
+    settlementDate: null,
+  };
+  const at = (text: string): Instant => Date.parse(`2026-02-13T${text}Z`);
+
+  it.each<[string, World]>([
+    ['closed in a session', { marketOpen: false }],
+    ['open on a closed day', { marketOpen: true, calendars: [[closedDay]] }],
+    ['open on a day without a row', { marketOpen: true, calendars: [[]] }],
+    ['open more than a minute after the close', { marketOpen: true, now: at('21:01:01') }],
+  ])(
+    '[E11] that is %s contradicts the calendar: it is read anew, and the run is not completed',
+    async (_title, world) => {
+      const { result, names, finished, counts } = await sync(world);
+      expect(names).toContain('sessions');
+      expect(result.completed).toBe(false);
+      expect(finished.sources?.['clock']).toMatchObject({ complete: false });
+      expect(counts).toMatchObject({ market_clock_contradictions_total: 1 });
+    },
+  );
+
+  it('that differs because a session closes early agrees once the calendar is read anew', async () => {
+    const early: CalendarDay = { ...sessionDay, kind: 'half', closeAt: at('14:59:00') };
+    const { result, names } = await sync({ marketOpen: false, calendars: [[sessionDay], [early]] });
+    expect(names).toContain('sessions');
+    expect(result.completed).toBe(true);
+  });
+
+  it.each<[string, World]>([
+    ['agrees', { marketOpen: true }],
+    ['is late at the open by less than a minute', { marketOpen: false, now: at('14:30:59') }],
+    ['is early at the close by a minute', { marketOpen: false, now: at('20:59:00') }],
+    ['cannot be read', { clockRead: false }],
+  ])('that %s contradicts nothing', async (_title, world) => {
+    const { result, names } = await sync(world);
+    expect(result.completed).toBe(true);
+    expect(names).not.toContain('sessions');
+  });
+});
+
+describe('an order that was held for absent', () => {
+  const stray = brokerOrder(request, { id: 'stray' });
+
+  it('[E2] is looked for among the open orders and those with fills nobody could link', async () => {
+    const { calls, names } = await sync({
+      openList: { ok: true, value: [stray] },
+      unlinked: ['filled'],
+      orders: [found(brokerOrder(request, { id: 'filled', status: 'filled' }))],
+    });
+    expect(calls).toContainEqual(['adoptStrays', ['stray', 'filled']]);
+    expect(names.filter((name) => name === 'saveSnapshot')).toHaveLength(2);
+  });
+
+  it('is not looked for when the broker lists nothing, and a failed list does not fail the run', async () => {
+    expect((await sync()).names).not.toContain('adoptStrays');
+    const failedList = await sync({ openList: unread });
+    expect(failedList.finished.sources?.['strays']).toMatchObject({ complete: false });
+    expect(failedList.result.completed).toBe(true);
   });
 });
 
@@ -416,6 +562,33 @@ describe('a write whose outcome is unknown', () => {
       'settleAbsent',
       { adapter: 'lean', code: 'lean_submit_order_http_502', at: decidedAt, receiptId: 'receipt-1' },
     ]);
+  });
+
+  const lost = receipt({ checks: 2, sentAt: decidedAt - 6 * second });
+
+  it('[E2][E10] is adopted when the list shows what no lookup found', async () => {
+    const { result, call, names } = await sync({
+      receipts: [lost],
+      lookups: [absent],
+      history: { ok: true, value: [brokerOrder(request, { id: 'other', clientOrderId: 'other' }), working] },
+    });
+    expect(call('ordersFrom')).toEqual(['ordersFrom', -(5 * minute + 6 * second)]);
+    expect(call('settleOrder')?.slice(0, 3)).toEqual(['settleOrder', 'adopted', provenance]);
+    expect(names).not.toContain('settleAbsent');
+    expect(result.resolved).toBe(1);
+  });
+
+  it('[E2][E10] is not taken for absent when the list cannot be read', async () => {
+    const { result, names } = await sync({ receipts: [lost], lookups: [absent], history: unread });
+    expect(result.resolved).toBe(0);
+    expect(names).toContain('recheckLater');
+    expect(names).not.toContain('settleAbsent');
+  });
+
+  it('[E10] is never taken for absent by the list alone', async () => {
+    const { names } = await sync({ receipts: [receipt({ checks: 1 })], lookups: [absent] });
+    expect(names).not.toContain('ordersFrom');
+    expect(names).not.toContain('settleAbsent');
   });
 
   it.each<[string, Partial<UnresolvedReceipt>, Lookup]>([
@@ -540,7 +713,7 @@ describe('an open order', () => {
       executions: [execution({ submittedAt: decidedAt - minute - 1 })],
     });
     expect(calls).toContainEqual(['recordMissing', 'execution-1', 'run-1']);
-    expect(finished).toMatchObject({ checked: 1, breaks: 1, completed: true });
+    expect(finished).toMatchObject({ checked: 1, completed: true });
     expect(result.completed).toBe(true);
     const fresh = await sync({ ...world, executions: [execution({ submittedAt: decidedAt - minute })] });
     expect(fresh.names).not.toContain('recordMissing');
@@ -556,13 +729,103 @@ describe('an open order', () => {
     expect(names).not.toContain('recordMissing');
   });
 
-  it('in an illegal state is one break, whatever follows it in the same run', async () => {
+  it('in an illegal state is counted, whatever follows it in the same run', async () => {
     const illegal = { executions: [execution(old)], orders: [found()], applied: ['illegal', 'unchanged'] } as const;
     for (const world of [illegal, { ...illegal, cancelHeld: true }]) {
       const { finished, counts } = await sync(world);
-      expect(finished).toMatchObject({ checked: 1, breaks: 1 });
+      expect(finished).toMatchObject({ checked: 1, completed: true });
       expect(counts).toMatchObject({ order_feed_illegal_transition_total: 1 });
     }
+  });
+});
+
+describe('an order that was replaced at the broker', () => {
+  const chain = (...ids: string[]): BrokerOrder[] =>
+    ids.map((id, index) =>
+      brokerOrder(request, {
+        id,
+        status: index + 1 < ids.length ? 'replaced' : 'new',
+        replacedBy: ids[index + 1] ?? null,
+      }),
+    );
+
+  it('[E10] is followed to the last of its successors, each taken in before its predecessor ends', async () => {
+    const orders = chain(working.id, 'second', 'third', 'fourth');
+    const { calls, result } = await sync({ executions: [execution()], orders: orders.map((one) => found(one)) });
+    expect(calls.filter(([name]) => /adoptReplacement|applyOrder/.test(name))).toEqual([
+      ['adoptReplacement', 'execution-1', 'second'],
+      ['applyOrder', 'execution-1', 'replaced', 'run-1'],
+      ['adoptReplacement', 'execution-1/second', 'third'],
+      ['applyOrder', 'execution-1/second', 'replaced', 'run-1'],
+      ['adoptReplacement', 'execution-1/second/third', 'fourth'],
+      ['applyOrder', 'execution-1/second/third', 'replaced', 'run-1'],
+      ['applyOrder', 'execution-1/second/third/fourth', 'new', 'run-1'],
+    ]);
+    expect(result.completed).toBe(true);
+  });
+
+  it('[E10] stays open while one of its successors cannot be read', async () => {
+    const [first, second] = chain(working.id, 'second', 'third');
+    const { names, result } = await sync({ executions: [execution()], orders: [found(first), found(second), failed] });
+    expect(names).not.toContain('adoptReplacement');
+    expect(names).not.toContain('applyOrder');
+    expect(result.completed).toBe(false);
+  });
+
+  it('[E10] ends a run although the orders replace each other in a circle', async () => {
+    const circle = brokerOrder(request, { status: 'replaced', replacedBy: working.id });
+    const { names, result } = await sync({ executions: [execution()], orders: [found(circle)] });
+    expect(names).not.toContain('applyOrder');
+    expect(result.completed).toBe(false);
+  });
+});
+
+describe('a cancel that stays pending', () => {
+  const pending = [found(brokerOrder(request, { status: 'pending_cancel', updatedAt: decidedAt - 10 * minute }))];
+  const asked = (requests: number, age: number) => ({
+    executions: [
+      execution({ submittedAt: decidedAt - hour, cancels: { requests, firstAt: decidedAt - age * second } }),
+    ],
+    orders: pending,
+  });
+
+  it.each<[string, number, number, boolean]>([
+    ['not within the first minute', 1, 60, false],
+    ['after more than a minute', 1, 60.001, true],
+    ['once and no more', 2, 299, false],
+  ])('[E10] is asked for again %s', async (_title, requests, age, again) => {
+    const { names } = await sync(asked(requests, age));
+    expect(names.includes('cancel')).toBe(again);
+    expect(names).not.toContain('recordStuckCancel');
+  });
+
+  it('[E10] is a break after five minutes', async () => {
+    expect((await sync(asked(2, 300))).calls).toContainEqual(['recordStuckCancel', 'execution-1', -300_000, 'run-1']);
+    const { executions } = asked(0, 0);
+    const foreign = { executions: executions.map((one) => ({ ...one, cancels: { requests: 0, firstAt: null } })) };
+    expect((await sync({ ...foreign, orders: pending })).calls).toContainEqual([
+      'recordStuckCancel',
+      'execution-1',
+      -600_000,
+      'run-1',
+    ]);
+  });
+});
+
+describe('while a control stops everything', () => {
+  const fresh = { executions: [execution()], stopped: true };
+
+  it('[E6] an order is cancelled before its time to live', async () => {
+    const { names } = await sync({ ...fresh, orders: [found()] });
+    expect(names).toContain('cancel');
+    expect((await sync({ ...fresh, stopped: false, orders: [found()] })).names).not.toContain('cancel');
+  });
+
+  it('an order that cannot be cancelled is not', async () => {
+    for (const status of ['filled', 'pending_replace', 'calculated'])
+      expect((await sync({ ...fresh, orders: [found(brokerOrder(request, { status }))] })).names).not.toContain(
+        'cancel',
+      );
   });
 });
 

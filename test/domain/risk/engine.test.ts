@@ -89,6 +89,7 @@ const alone: Record<RiskCode, readonly [Partial<RiskContext>, Partial<RiskOrder>
   price_stale: [{}, price('100', now - 5_000 - 120_001)],
   price_non_positive: [{}, price('0')],
   price_collar_exceeded: [{}, { limitPrice: decimal('101.01') }],
+  price_increment_invalid: [{}, { limitPrice: decimal('100.015') }],
   qty_below_min: [{}, { qty: decimal('0.9999') }],
   min_notional_not_met: [{}, { qty: decimal('1'), limitPrice: decimal('0.9999'), ...price('0.9999') }],
   max_notional_exceeded: [{}, { qty: decimal('3') }],
@@ -105,6 +106,10 @@ const alone: Record<RiskCode, readonly [Partial<RiskContext>, Partial<RiskOrder>
   account_shorting_disabled: [{ ...shorting, account: account({ shortingEnabled: false }) }, sell],
   symbol_not_shortable: [{ ...shorting, assets: new Map([[NVDA, asset('NVDA', { easyToBorrow: false })]]) }, sell],
   shorting_metadata_unavailable: [{ ...shorting, assets: new Map() }, sell],
+  position_flip_not_allowed: [
+    { ...shorting, account: account({ positions: held('1') }) },
+    { ...sell, qty: decimal('2') },
+  ],
   wash_trade_conflict: [
     { commitments: [commitment({ side: 'sell', qty: decimal('1') })], account: account({ positions: held('1') }) },
     {},
@@ -135,6 +140,31 @@ describe('risk engine', () => {
         assessRisk({ context: riskContext({ ...context, phase }), order: riskOrder(order) });
       expect(at('claim')).toEqual({ ...at('decision'), phase: 'claim' });
     }
+  });
+
+  it('[E6] lets a symbol that an open break holds only be left, and names it; others trade on', () => {
+    const held1 = { reduceOnlySymbols: new Set([NVDA]), account: account({ positions: held('2') }) };
+    const verdict = assessRisk({ context: riskContext(held1), order: riskOrder() });
+    expect(verdict).toMatchObject({ ok: false, details: { reduce_only_active: { symbol: 'NVDA' } } });
+    expect(codesOf(held1, sell)).toEqual([]);
+    expect(codesOf({ reduceOnlySymbols: new Set([ticker('AAPL')]) })).toEqual([]);
+  });
+
+  it('[E6] asks for the margin the broker states for the side, and for all of the notional where it states none', () => {
+    const margin = (long: string, short: string) => ({
+      marginRequirement: { long: decimal(long), short: decimal(short) },
+    });
+    const tight = (assets: RiskContext['assets']) => ({
+      assets,
+      ...limits({ allowShorts: true }),
+      account: account({ maintenanceMargin: decimal('89900') }),
+    });
+    const of = (long: string, short: string) => tight(new Map([[NVDA, asset('NVDA', margin(long, short))]]));
+    expect(codesOf(of('0.3', '1'))).toEqual([]);
+    expect(codesOf(of('1', '0.3'))).toEqual(['intraday_margin_exceeded']);
+    expect(codesOf(of('0.3', '1'), sell)).toEqual(['intraday_margin_exceeded']);
+    expect(codesOf(of('1', '0.3'), sell)).toEqual([]);
+    expect(codesOf(tight(new Map([[NVDA, asset('NVDA')]])))).toEqual(['intraday_margin_exceeded']);
   });
 
   it('sees no wash trade in an order that has ended, and counts what it filled', () => {
@@ -200,6 +230,7 @@ describe('risk engine', () => {
     expect(codesOf({ ...gone, account: account({ positions: held('1') }) }, sell)).toEqual([
       'symbol_not_in_universe',
       'shorts_not_allowed',
+      'position_flip_not_allowed',
     ]);
   });
 
@@ -270,7 +301,7 @@ describe('risk engine', () => {
     ];
     const context = { commitments: pending, account: account({ positions: held('10') }) };
     expect(codesOf(context, { ...sell, qty: decimal('1') })).toEqual([]);
-    expect(codesOf(context, sell)).toEqual(['shorts_not_allowed']);
+    expect(codesOf(context, sell)).toEqual(['shorts_not_allowed', 'position_flip_not_allowed']);
   });
 
   it('judges each order with those accepted before it in the batch', () => {

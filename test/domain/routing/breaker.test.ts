@@ -52,7 +52,7 @@ describe('a closed breaker', () => {
     const old = after('x...x...x...x......');
     const later = start + 15 * minute;
     expect(record(old, true, later, limits).state).toBe('closed');
-    expect(record(old, true, later, limits).samples.every(([at]) => at > later - 15 * minute)).toBe(true);
+    expect(record(old, true, later, limits).window.every(([since]) => since > later - 15 * minute)).toBe(true);
   });
 
   it('[E6] respects limits of zero: no failure in a row is tolerated, no ratio is', () => {
@@ -73,8 +73,8 @@ describe('an open breaker', () => {
 
   it('[E6] is not changed by late answers but for its record', () => {
     const late = record(record(opened, false, openedAt + second, limits), true, openedAt + 2 * second, limits);
-    expect({ ...late, samples: [] }).toEqual({ ...opened, samples: [] });
-    expect(late.samples).toHaveLength(5);
+    expect({ ...late, window: [] }).toEqual({ ...opened, window: [] });
+    expect(late.window).toEqual([[start, 5, 4]]);
   });
 });
 
@@ -156,7 +156,8 @@ describe('any sequence of requests, answers and pauses', () => {
           if (answer !== 'lost') {
             breaker = record(breaker, answer === 'failed', now, limits);
             probe = null;
-            expect(breaker.samples.every(([at]) => at > now - limits.breakerWindowSeconds * second)).toBe(true);
+            expect(breaker.window.every(([since]) => since > now - limits.breakerWindowSeconds * second)).toBe(true);
+            expect(breaker.window.length).toBeLessThanOrEqual(61);
           }
           expect(breaker.openSeconds).toBeLessThanOrEqual(limits.breakerMaxOpenSeconds);
           expect(breaker.state === 'open').toBe(breaker.state !== 'half_open' && breaker.openedAt !== null);

@@ -1,9 +1,11 @@
 import {
   expectedAdapter,
+  hashJson,
   stateSkipReason,
   statesFor,
   type AdapterState,
   type AdapterStateName,
+  type Hash,
   type RoutingPolicy,
   type Ticker,
 } from '@torghut/domain';
@@ -16,6 +18,7 @@ const policy = (changes: Partial<RoutingPolicy> = {}): RoutingPolicy => ({
   fallback: 'alpaca',
   kind: 'all',
   allowlist: new Set(),
+  paritySymbols: new Set(),
   ...changes,
 });
 const state = (name: AdapterStateName, changes: Partial<AdapterState> = {}): AdapterState => ({
@@ -27,13 +30,15 @@ const state = (name: AdapterStateName, changes: Partial<AdapterState> = {}): Ada
   ...changes,
 });
 const skip = (...states: AdapterState[]) => stateSkipReason(states, 'lean', aapl);
+const anyIdentity = fc.stringMatching(/^[0-9a-f]{64}$/).map((text) => text as Hash);
+const identity = 'ab'.repeat(32) as Hash;
 const anySymbol = fc.stringMatching(/^[A-Z]{1,5}$/).map((text) => text as Ticker);
 
 describe('routing policy', () => {
   it('[E5] `all` expects every symbol at the primary adapter, whatever a list says', () => {
     fc.assert(
       fc.property(anySymbol, fc.constantFrom('lean', 'alpaca'), fc.array(anySymbol), (symbol, primary, listed) => {
-        expect(expectedAdapter(policy({ primary, allowlist: new Set(listed) }), symbol)).toEqual({
+        expect(expectedAdapter(policy({ primary, allowlist: new Set(listed) }), symbol, identity)).toEqual({
           adapter: primary,
           tag: `all:${primary}`,
         });
@@ -43,17 +48,43 @@ describe('routing policy', () => {
 
   it('[E5] an allowlist expects what it names at the primary adapter and everything else at the other one', () => {
     const listed = policy({ kind: 'allowlist', allowlist: new Set([aapl]) });
-    expect(expectedAdapter(listed, aapl)).toEqual({ adapter: 'lean', tag: 'allowlist:lean' });
-    expect(expectedAdapter(listed, nvda)).toEqual({ adapter: 'alpaca', tag: 'allowlist:not_listed:alpaca' });
-    expect(expectedAdapter({ ...listed, primary: 'alpaca' }, nvda).adapter).toBe('lean');
+    expect(expectedAdapter(listed, aapl, identity)).toEqual({ adapter: 'lean', tag: 'allowlist:lean' });
+    expect(expectedAdapter(listed, nvda, identity)).toEqual({ adapter: 'alpaca', tag: 'allowlist:not_listed:alpaca' });
+    expect(expectedAdapter({ ...listed, primary: 'alpaca' }, nvda, identity).adapter).toBe('lean');
   });
 
   it('[E5] an empty allowlist sends nothing to the primary adapter', () => {
     fc.assert(
       fc.property(anySymbol, (symbol) => {
-        expect(expectedAdapter(policy({ kind: 'allowlist' }), symbol).adapter).toBe('alpaca');
+        expect(expectedAdapter(policy({ kind: 'allowlist' }), symbol, identity).adapter).toBe('alpaca');
       }),
     );
+  });
+});
+
+describe('parity symbols', () => {
+  it('[E5] are split between the adapters by identity alone, tagged with their arm, whatever else the policy says', () => {
+    fc.assert(
+      fc.property(anyIdentity, fc.constantFrom('lean', 'alpaca'), fc.boolean(), (id, primary, listed) => {
+        const split = policy({
+          primary,
+          kind: listed ? 'allowlist' : 'all',
+          paritySymbols: new Set([aapl]),
+        });
+        const { adapter, tag } = expectedAdapter(split, aapl, id);
+        expect(tag).toBe(`parity:${adapter}`);
+        expect(expectedAdapter({ ...split, primary: 'lean', kind: 'all' }, aapl, id).adapter).toBe(adapter);
+        expect(expectedAdapter(split, nvda, id).tag).not.toContain('parity');
+      }),
+    );
+  });
+
+  it('[E5] go to each adapter in about half of all decisions', () => {
+    const split = policy({ paritySymbols: new Set([aapl]) });
+    const identities = Array.from({ length: 2_000 }, (_, index) => hashJson({ index }) as Hash);
+    const toLean = identities.filter((id) => expectedAdapter(split, aapl, id).adapter === 'lean').length;
+    expect(toLean / identities.length).toBeGreaterThan(0.45);
+    expect(toLean / identities.length).toBeLessThan(0.55);
   });
 });
 

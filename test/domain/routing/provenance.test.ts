@@ -1,6 +1,7 @@
 import {
   deriveProvenance,
   duplicateAtBroker,
+  isUnknownRefusal,
   executionAdapters,
   fallBack,
   initialRoute,
@@ -171,5 +172,18 @@ describe('route of an order', () => {
       'lean_submit_order_http_502',
     );
     expect(submitFailure('alpaca', ['alpaca_submit_order_network_error', duplicateAtBroker])).toBe(duplicateAtBroker);
+  });
+
+  it.each([
+    ['alpaca_submit_order_http_418', true],
+    ['alpaca_submit_order_http_404', true],
+    ['alpaca_submit_order_http_408', false],
+    ['alpaca_submit_order_http_429', false],
+    ['alpaca_submit_order_http_503', false],
+    ['alpaca_submit_order_timeout', false],
+    ['lean_submit_order_http_418', false],
+    [duplicateAtBroker, false],
+  ] as const)('[E10] %s is a refusal of the broker once the order is proved absent: %s', (failure, refusal) => {
+    expect(isUnknownRefusal(failure)).toBe(refusal);
   });
 });

@@ -4,11 +4,13 @@ import {
   routeOrder,
   second,
   type BrokerAsset,
+  type BrokerOrder,
   type Claim,
   type ExecutionAdapter,
   type ExecutionLedger,
   type ExecutionRequest,
   type Lookup,
+  type Read,
   type RoutePorts,
   type RouteResult,
   type SubmitOutcome,
@@ -58,7 +60,10 @@ interface Script {
   readonly lookups?: readonly Lookup[];
   /** What the ledger answers to settling calls: `false` for a worker that was overtaken. */
   readonly current?: boolean;
-  readonly absence?: 'fallen_back' | 'denied' | 'superseded';
+  readonly leaseMs?: number;
+  /** Every order the broker lists; none unless given. */
+  readonly listed?: Read<readonly BrokerOrder[]>;
+  readonly absence?: 'fallen_back' | 'rejected' | 'denied' | 'superseded';
   readonly asset?: BrokerAsset | null;
 }
 
@@ -83,7 +88,8 @@ const route = async (script: Script) => {
       calls.push(['claim', asked, asset, at - decidedAt]);
       return Promise.resolve(next(claims, 'claim'));
     },
-    markInFlight: (held) => settle('markInFlight', held.fencingToken),
+    markInFlight: async (held, at) =>
+      (await settle('markInFlight', held.fencingToken)) ? at + (script.leaseMs ?? 30 * second) : null,
     release: (_held, codes, verdict) => settle('release', codes, verdict),
     settleOrder: (_held, { outcome, order: settled, provenance, codes, verdict }) =>
       settle('settleOrder', outcome, settled.id, provenance, codes, verdict),
@@ -114,6 +120,10 @@ const route = async (script: Script) => {
         const looked = calls.filter(([name]) => name === 'lookUp').length - 1;
         return Promise.resolve(lookups[looked] ?? lookups.at(-1) ?? failed);
       },
+      async *ordersFrom() {
+        calls.push(['list']);
+        yield await Promise.resolve(script.listed ?? { ok: true, value: [] });
+      },
     },
     asset: () => Promise.resolve(script.asset ?? null),
     clock,
@@ -128,7 +138,7 @@ const settlement = ({ calls }: Routed): Call => calls.find(([name]) => name.star
 describe('claims', () => {
   it.each<[string, Claim, RouteResult]>([
     ['a finished order', { kind: 'finished' }, 'finished'],
-    ['an order another worker holds', { kind: 'busy', until: decidedAt + second }, 'retry'],
+    ['an order another worker holds', { kind: 'busy', until: decidedAt + 11 * second }, 'retry'],
     ['a denied order', { kind: 'denied', codes: ['kill_switch_engaged', 'order_message_expired'] }, 'denied'],
     ['an order whose adapter is passed by', { kind: 'rerouted', reason: 'breaker_open' }, 'fallen_back'],
   ])('[E10] %s sends nothing and looks nothing up', async (_title, claim, result) => {
@@ -145,6 +155,7 @@ describe('claims', () => {
       easyToBorrow: false,
       fractionable: false,
       attributes: [],
+      marginRequirement: null,
     };
     const routed = await route({ adapter: 'alpaca', claims: [{ kind: 'finished' }], asset });
     expect(routed.calls).toEqual([['claim', 'alpaca', asset, 0]]);
@@ -174,7 +185,22 @@ describe('claims', () => {
       'settleOrder',
     ]);
     const overtaken = await route({ submits: [acknowledged], current: false });
-    expect([overtaken.result, overtaken.names]).toEqual(['retry', ['claim', 'markInFlight']]);
+    expect([overtaken.result, overtaken.names]).toEqual(['retry', ['claim', 'markInFlight', 'release']]);
+  });
+
+  it('[E10] sends nothing when it wakes after the lease of a write that it had marked', async () => {
+    const frozen = await route({ submits: [acknowledged], leaseMs: 0 });
+    expect([frozen.result, frozen.names]).toEqual(['retry', ['claim', 'markInFlight']]);
+  });
+
+  it('wait for a lease that is about to end, and no longer than ten seconds in all', async () => {
+    const busy = (ms: number): Claim => ({ kind: 'busy', until: decidedAt + ms });
+    const waited = await route({ claims: [busy(4 * second), claimed], submits: [acknowledged] });
+    expect([waited.result, waited.waits]).toEqual(['acknowledged', [4 * second]]);
+    const twice = await route({ claims: [busy(6 * second), busy(12 * second)] });
+    expect([twice.result, twice.waits]).toEqual(['retry', [6 * second]]);
+    const over = await route({ claims: [busy(-second), { kind: 'finished' }] });
+    expect([over.result, over.waits]).toEqual(['finished', [second]]);
   });
 });
 
@@ -220,7 +246,8 @@ describe('outcomes of a submit', () => {
   ])('[E2][E10] falls back after %s only when every lookup says the order is absent', async (_title, outcome, code) => {
     const routed = await route({ submits: [outcome], lookups: [absent] });
     expect(routed.result).toBe('fallen_back');
-    expect(routed.names).toEqual(['claim', 'markInFlight', 'submit', 'lookUp', 'lookUp', 'lookUp', 'settleAbsent']);
+    const looks = ['lookUp', 'lookUp', 'lookUp', 'list'];
+    expect(routed.names).toEqual(['claim', 'markInFlight', 'submit', ...looks, 'settleAbsent']);
     expect(settlement(routed)[1]).toEqual({
       adapter: 'lean',
       code,
@@ -246,6 +273,23 @@ describe('outcomes of a submit', () => {
       'failed',
     ]);
     expect(routed.counts).toMatchObject({ orders_adopted_total: 1, orders_unknown_total: 1 });
+  });
+
+  it('[E10] adopts an order that lookups missed and the list shows; without a list its absence is not believed', async () => {
+    const shown = await route({ submits: [lost], lookups: [absent], listed: { ok: true, value: [order] } });
+    expect([shown.result, settlement(shown)[2]]).toEqual(['adopted', order.id]);
+    const listed = { ok: false, failure: 'timeout', detail: 'no answer' } as const;
+    const unlisted = await route({ submits: [lost], lookups: [absent], listed });
+    expect([unlisted.result, settlement(unlisted)]).toEqual([
+      'unknown',
+      ['settleUnknown', ['lean_submit_order_http_502']],
+    ]);
+  });
+
+  it('[E10] counts a refusal that only a proved absence makes one', async () => {
+    const routed = await route({ adapter: 'alpaca', submits: [lost], lookups: [absent], absence: 'rejected' });
+    expect(routed.result).toBe('rejected');
+    expect(routed.counts).toMatchObject({ 'orders_rejected_total{code=broker_rejected_other}': 1 });
   });
 
   it('[E10] leaves an order unknown when a lookup fails, with both failures', async () => {
@@ -282,11 +326,24 @@ describe('outcomes of a submit', () => {
     ]);
   });
 
-  it('[E10] keeps an order that Alpaca could not be reached for: released, to be delivered again', async () => {
+  it('[E10] tries Alpaca once more, six seconds later, when it could not be reached; released each time', async () => {
     for (const sent of [request, movedOn]) {
-      const routed = await route({ request: sent, adapter: 'alpaca', submits: [notSent] });
-      expect([routed.result, routed.calls.at(-1)]).toEqual([
+      const reached = await route({
+        request: sent,
+        adapter: 'alpaca',
+        claims: [claimed, claimed],
+        submits: [notSent, acknowledged],
+      });
+      expect([reached.result, reached.waits]).toEqual(['acknowledged', [6 * second]]);
+      const never = await route({
+        request: sent,
+        adapter: 'alpaca',
+        claims: [claimed, claimed],
+        submits: [notSent, notSent],
+      });
+      expect([never.result, never.waits.length, never.calls.at(-1)]).toEqual([
         'retry',
+        1,
         ['release', ['alpaca_submit_order_network_error'], 'failed'],
       ]);
     }
@@ -429,8 +486,8 @@ it('[E10] whatever ledger, venue and broker answer: at most one submit per claim
   );
   await fc.assert(
     fc.asyncProperty(
-      fc.array(anyClaim, { minLength: 8, maxLength: 8 }),
-      fc.array(anySubmit, { minLength: 7, maxLength: 7 }),
+      fc.array(anyClaim, { minLength: 11, maxLength: 11 }),
+      fc.array(anySubmit, { minLength: 10, maxLength: 10 }),
       fc.array(fc.constantFrom(found, absent, failed), { minLength: 3, maxLength: 3 }),
       fc.constantFrom<ExecutionAdapter>('lean', 'alpaca'),
       fc.constantFrom(request, movedOn),

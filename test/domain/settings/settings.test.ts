@@ -235,6 +235,17 @@ describe('live trading', () => {
       'TRADING_LIVE_ENABLED is true but TRADING_MODE is paper: set both or neither',
     ]);
     expect(problemsOf({ ...liveBroker, TRADING_MODE: 'live', TRADING_LIVE_ENABLED: 'true' })).toEqual([]);
+    expect(problemsOf({ TRADING_PARITY_SYMBOLS: 'AAPL,NVDA' })).toEqual([]);
+    expect(
+      problemsOf({
+        ...liveBroker,
+        TRADING_MODE: 'live',
+        TRADING_LIVE_ENABLED: 'true',
+        TRADING_PARITY_SYMBOLS: 'AAPL',
+      }),
+    ).toEqual([
+      'TRADING_PARITY_SYMBOLS: orders are split between adapters on paper only; expected no symbols while TRADING_MODE is live',
+    ]);
   });
 
   it.each(['https://api.alpaca.markets', 'https://API.alpaca.markets./v2', 'http://api.alpaca.markets:8080'])(

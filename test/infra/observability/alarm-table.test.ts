@@ -30,7 +30,7 @@ const required: readonly (readonly [what: string, severity: AlarmRow['severity']
   ['order rejection', 'ticket', ['order-rejection-ratio']],
   ['LEAN fallback', 'page', ['lean-fallback-ratio']],
   ['LEAN fallback, repeated', 'ticket', ['lean-fallback-repeated']],
-  ['LEAN disabled or breaker open, any', 'ticket', ['lean-breaker-tripped']],
+  ['LEAN disabled or breaker open, any', 'ticket', ['lean-breaker-tripped', 'lean-symbol-disabled']],
   ['LEAN disabled or breaker open, global', 'page', ['lean-disabled', 'lean-breaker-open']],
   ['symbol in manual review', 'ticket', ['symbol-manual-review']],
   ['provenance coverage', 'page', ['provenance-coverage', 'provenance-unknown']],

@@ -80,6 +80,8 @@ describe('counters of what the ledger writes', () => {
     const now = world.clock.now();
     const fill = (id: string, at: number): FillActivity => ({
       id,
+      source: 'activities',
+      correction: null,
       orderId,
       symbol: 'AAPL',
       side: 'buy',

@@ -1,12 +1,7 @@
 import { second } from '@torghut/domain';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { AlpacaTwinConfig, Fault, TwinAnswer } from '../../../infra/local/twins/index.ts';
-import {
-  startExecution,
-  type DecisionChange,
-  type ExecutionOptions,
-  type ExecutionWorld,
-} from '../../support/execution.ts';
+import type { Fault, TwinAnswer } from '../../../infra/local/twins/index.ts';
+import { startExecution, type ExecutionOptions, type ExecutionWorld } from '../../support/execution.ts';
 
 let world: ExecutionWorld;
 const start = async (options: ExecutionOptions = {}): Promise<void> => {
@@ -21,12 +16,10 @@ const refused = (status: number, code: number, message: string): Fault => ({
 
 interface Case {
   readonly code: string;
-  readonly order?: DecisionChange;
-  readonly broker?: Partial<AlpacaTwinConfig>;
-  readonly fault?: Fault;
+  readonly fault: Fault;
 }
 
-/** The twin's own rules where it has them, the broker's words where it has none. */
+/** The broker's words: what its rules are known to refuse, our checks deny before. */
 const cases: Readonly<Record<string, Case>> = {
   'insufficient buying power': {
     code: 'broker_rejected_insufficient_funds',
@@ -40,7 +33,14 @@ const cases: Readonly<Record<string, Case>> = {
     code: 'broker_rejected_wash_trade',
     fault: refused(403, 40310000, 'potential wash trade detected. use complex orders'),
   },
-  'a sub-penny price': { code: 'broker_rejected_invalid_price', order: { limitPrice: '100.025' } },
+  'a sub-penny price': {
+    code: 'broker_rejected_invalid_price',
+    fault: refused(
+      422,
+      42210000,
+      'invalid limit_price 100.02: sub-penny increment does not fulfill minimum pricing criteria',
+    ),
+  },
   'a suspended account': {
     code: 'broker_rejected_suspended',
     fault: refused(403, 40310000, 'new orders are rejected by user request'),
@@ -64,10 +64,10 @@ describe('refusals by the broker end the order', () => {
   for (const adapter of ['lean', 'alpaca'] as const) {
     it.each(Object.entries(cases))(
       `[E10] %s, through ${adapter}: rejected, no fallback`,
-      async (_, { code, order, fault }) => {
+      async (_, { code, fault }) => {
         await start();
-        await world.faults({ alpaca: fault ?? null });
-        const decision = await world.order({ ...order, expected: adapter });
+        await world.faults({ alpaca: fault });
+        const decision = await world.order({ expected: adapter });
         expect(await world.decision(decision.id)).toMatchObject({ status: 'rejected', reasons: [code] });
         expect(await world.receipts(decision)).toMatchObject([{ adapter, outcome: 'rejected', outcome_codes: [code] }]);
         expect(world.twins.alpaca.orders()).toEqual([]);
@@ -76,6 +76,14 @@ describe('refusals by the broker end the order', () => {
       },
     );
   }
+
+  it('[E6] denies a price that is not on the increment before any venue hears of it', async () => {
+    await start();
+    const decision = await world.order({ limitPrice: '100.025' });
+    expect(await world.decision(decision.id)).toMatchObject({ status: 'denied', reasons: ['price_increment_invalid'] });
+    expect(world.twins.lean.log()).toEqual([]);
+    expect(world.twins.alpaca.log()).toEqual([]);
+  });
 
   it('[E10] does not cancel the resting order that a wash-trade refusal names', async () => {
     await start();

@@ -118,7 +118,8 @@ describe('LEAN down', () => {
 
   it('[E6] opens the breaker again, for twice as long, when its probe fails', async () => {
     await start();
-    await world.faults({ lean: { kind: 'down' } });
+    // Its health is no matter here: a runner that is down altogether is disabled by the check.
+    await world.faults({ lean: { kind: 'answer', answer: { status: 503, body: { detail: 'unavailable' } } } });
     for (const symbol of ['AAPL', 'NVDA', 'MSFT']) await world.order({ symbol });
     await world.minutes(6);
     await world.order();
@@ -215,29 +216,48 @@ describe('controls between decision and claim', () => {
   ] as const)('[E6] sends nothing when %s is engaged between claim and send', async (control, code) => {
     await start();
     const decision = await world.decide();
-    expect(await routeAfter(decision, () => world.control(control, true))).toBe('retry');
-    expect(await world.receipts(decision)).toMatchObject([{ state: 'claimed', io_at: null }]);
-    world.clock.advanceTo(world.clock.now() + 31 * second);
-    await world.drain();
+    expect(await routeAfter(decision, () => world.control(control, true))).toBe('denied');
+    expect(await world.receipts(decision)).toMatchObject([{ state: 'settled', outcome: 'denied', io_at: null }]);
     expect(await world.decision(decision.id)).toMatchObject({ status: 'denied', reasons: [code] });
     expect(world.twins.lean.log()).toEqual([]);
     expect(world.twins.alpaca.orders()).toEqual([]);
     await world.expectConsistent();
   });
 
-  it.each([
-    ['its lease is over', 0, 30],
-    ['the order has expired', 40, 21],
-  ])('[E10][E11] sends nothing for a claim that stood still until %s', async (_, claimedAfter, stoodStill) => {
+  it('[E10][E11] sends nothing under a claim that stood still until its lease was over, and once under the next', async () => {
     await start();
     const decision = await world.decide();
-    world.clock.advanceTo(world.clock.now() + claimedAfter * second);
-    const later = world.clock.now() + stoodStill * second;
+    const later = world.clock.now() + 30 * second;
+    const marked: (number | null)[] = [];
+    const { lean } = world.ports;
+    const ledger: typeof lean.ledger = {
+      ...lean.ledger,
+      markInFlight: async (permit) => {
+        world.clock.advanceTo(later);
+        const until = await lean.ledger.markInFlight(permit, world.clock.now());
+        marked.push(until);
+        return until;
+      },
+    };
+    expect(await routeOrder(decision.request, { ...lean, ledger })).toBe('acknowledged');
+    expect(marked).toEqual([null, later + 30 * second]);
+    expect(await world.receipts(decision)).toMatchObject([{ outcome: 'acknowledged', outcome_codes: [] }]);
+    expect(world.twins.lean.log()).toHaveLength(1);
+    await world.drain();
+    await world.minutes(1);
+    await world.expectConsistent();
+  });
+
+  it('[E10][E11] denies, and does not send, an order that expired while its claim stood still', async () => {
+    await start();
+    const decision = await world.decide();
+    world.clock.advanceTo(world.clock.now() + 40 * second);
+    const later = world.clock.now() + 21 * second;
     const stand = (): void => {
       world.clock.advanceTo(later);
     };
-    expect(await routeAfter(decision, stand)).toBe('retry');
-    expect(await world.receipts(decision)).toMatchObject([{ state: 'claimed', io_at: null }]);
+    expect(await routeAfter(decision, stand)).toBe('denied');
+    expect((await world.decision(decision.id)).reasons).toContain('order_message_expired');
     expect(world.twins.lean.log()).toEqual([]);
   });
 
@@ -245,7 +265,7 @@ describe('controls between decision and claim', () => {
     await start();
     const decision = await world.decide();
     const { lean } = world.ports;
-    const ledger: typeof lean.ledger = { ...lean.ledger, markInFlight: () => Promise.resolve(false) };
+    const ledger: typeof lean.ledger = { ...lean.ledger, markInFlight: () => Promise.resolve(null) };
     expect(await routeOrder(decision.request, { ...lean, ledger })).toBe('retry');
     await world.adapter('lean', 'disabled');
     world.clock.advanceTo(world.clock.now() + 31 * second);

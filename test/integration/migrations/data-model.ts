@@ -76,9 +76,10 @@ export const dataModel: Readonly<Record<string, TableModel>> = {
       order_feed_last_event_ts? order_feed_last_seq:bigint? submitted_at last_update_at`,
   },
   execution_order_events: {
+    // corrects_execution_id: the fill that a trade bust or a trade correction takes back.
     columns: `id:uuid account_label event_fingerprint:hash source:text broker_execution_id? feed_seq:bigint? event_ts
       received_at symbol alpaca_order_id client_order_id? event_type status? qty? filled_qty? price? avg_fill_price?
-      raw_event:jsonb execution_id:uuid? trade_decision_id:uuid?`,
+      raw_event:jsonb execution_id:uuid? trade_decision_id:uuid? corrects_execution_id?`,
   },
   account_activities: {
     columns: `account_label activity_id activity_type sub_type? status? activity_ts settle_date? symbol? side? qty? price?

@@ -17,6 +17,8 @@ import * as leanRouter from '../../../functions/lean-router/handler.ts';
 import * as leanRouterWire from '../../../functions/lean-router/wire.ts';
 import * as migrate from '../../../functions/migrate/handler.ts';
 import * as migrateWire from '../../../functions/migrate/wire.ts';
+import * as nightlyReconciliation from '../../../functions/nightly-reconciliation/handler.ts';
+import * as nightlyReconciliationWire from '../../../functions/nightly-reconciliation/wire.ts';
 import * as operatorApi from '../../../functions/operator-api/handler.ts';
 import * as operatorApiWire from '../../../functions/operator-api/wire.ts';
 import * as orderSync from '../../../functions/order-sync/handler.ts';
@@ -162,6 +164,8 @@ const wired: Readonly<Record<string, (overrides: { clock: ExecutionWorld['clock'
   'lean-router': async (overrides) => leanRouter.createHandler(await leanRouterWire.wire(environment, overrides)),
   'alpaca-router': async (overrides) => alpacaRouter.createHandler(await alpacaRouterWire.wire(environment, overrides)),
   'order-sync': async (overrides) => orderSync.createHandler(await orderSyncWire.wire(environment, overrides)),
+  'nightly-reconciliation': async (overrides) =>
+    nightlyReconciliation.createHandler(await nightlyReconciliationWire.wire(environment, overrides)),
   'operator-api': async (overrides) => operatorApi.createHandler(await operatorApiWire.wire(environment, overrides)),
 };
 
@@ -184,6 +188,7 @@ const runAll = async (): Promise<readonly string[]> => {
     'autonomy-cycle': [tick],
     'freshness-check': [tick],
     'order-sync': [tick],
+    'nightly-reconciliation': [tick],
     'lean-router': [await order('AAPL')],
     'alpaca-router': [await order('NVDA')],
     'operator-api': [get('/readyz'), get('/trading/status'), get('/nowhere')],

@@ -1,4 +1,4 @@
-import { decimalText, parseInstant } from '@torghut/domain';
+import { decimal, decimalText, parseInstant } from '@torghut/domain';
 import type { Ticker } from '@torghut/domain';
 import { alpacaReads, alpacaVenue, fixedCredentials } from '@torghut/platform';
 import type { AlpacaReads } from '@torghut/platform';
@@ -110,6 +110,7 @@ it('reads an asset, and `null` for one the broker does not know', async () => {
       easyToBorrow: true,
       fractionable: true,
       attributes: ['ipo'],
+      marginRequirement: { long: decimal('0.3'), short: decimal('0.3') },
     },
   });
   expect(await reads.asset('ZZZZ' as Ticker)).toEqual({ ok: true, value: null });

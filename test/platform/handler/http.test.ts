@@ -1,4 +1,4 @@
-import { createMemoryTelemetry, get, httpHandler, openGet } from '@torghut/platform';
+import { createMemoryTelemetry, get, httpHandler, openGet, post } from '@torghut/platform';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
@@ -8,23 +8,52 @@ const operator = { iam: { userArn: 'arn:aws:iam::000000000000:user/operator' } }
 
 const ask = async (
   path: string,
-  request: { method?: string; query?: Record<string, string>; authorizer?: object | null } = {},
+  request: {
+    method?: string;
+    query?: Record<string, string>;
+    authorizer?: object | null;
+    body?: string;
+    isBase64Encoded?: boolean;
+  } = {},
 ) => {
-  const { method = 'GET', query, authorizer = operator } = request;
+  const { method = 'GET', query, authorizer = operator, body: sent, isBase64Encoded = false } = request;
   const telemetry = createMemoryTelemetry();
   const handler = httpHandler(telemetry, [
     openGet('/healthz', () => Promise.resolve({ status: 200, body: { status: 'ok' } })),
     get('/who', ({ identity }) => Promise.resolve({ status: 200, body: identity })),
     get('/text', () => Promise.resolve({ status: 200, text: 'up 1\n', contentType: 'text/plain' })),
+    get('/file.txt', () => Promise.resolve({ status: 200, body: {} })),
     get('/broken', () => Promise.reject(new Error('password is hunter2'))),
     get(
       '/rows',
       ({ query: { limit } }) => Promise.resolve({ status: 200, body: { limit } }),
       z.object({ limit: z.string().regex(/^\d+$/).transform(Number).default(200).describe('a whole number') }),
     ),
+    get(
+      '/orders/{id}/events',
+      ({ query: { id, kind } }) => Promise.resolve({ status: 200, body: { id, kind } }),
+      z.object({
+        id: z
+          .string()
+          .regex(/^[\w. ]+$/)
+          .describe('an order id'),
+        kind: z.string().default('all'),
+      }),
+    ),
+    post(
+      '/switches/{name}',
+      {
+        query: z.object({ name: z.string() }),
+        body: z.object({ on: z.boolean().describe('true or false'), why: z.string().default('') }),
+      },
+      ({ query: { name }, body: { on, why }, identity }) =>
+        Promise.resolve({ status: 200, body: { name, on, why, by: identity.arn } }),
+    ),
   ]);
   const event = {
     rawPath: path,
+    ...(sent === undefined ? {} : { body: sent }),
+    isBase64Encoded,
     requestContext: { http: { method, path }, ...(authorizer === null ? {} : { authorizer }) },
     ...(query === undefined ? {} : { queryStringParameters: query }),
   } as unknown as APIGatewayProxyEventV2;
@@ -75,6 +104,48 @@ describe('HTTP handler', () => {
       found: 'limt',
     });
     expect((await ask('/who', { query: { a: '1' } })).json()).toMatchObject({ expected: 'no parameters' });
+  });
+
+  it('reads what a path names as parameters, decoded, and only there', async () => {
+    expect((await ask('/orders/a%20b/events')).json()).toEqual({ id: 'a b', kind: 'all' });
+    expect((await ask('/orders/a.b/events', { query: { kind: 'fill' } })).json()).toEqual({ id: 'a.b', kind: 'fill' });
+    expect((await ask('/orders/%zz/events')).json()).toEqual({
+      error: 'invalid_parameter',
+      expected: 'id: an order id',
+      found: '%zz',
+    });
+    expect((await ask('/orders/a/events', { query: { id: 'b' } })).json()).toMatchObject({
+      error: 'unknown_parameter',
+    });
+    for (const path of ['/orders/a', '/orders//events', '/orders/a/b/events', '/orders/a/events/', '/orders/aXevents'])
+      expect((await ask(path)).statusCode).toBe(404);
+    expect((await ask('/orders/a/events', { method: 'POST' })).headers).toMatchObject({ allow: 'GET' });
+    // A dot in a template is a dot.
+    expect((await ask('/file.txt')).statusCode).toBe(200);
+    expect((await ask('/fileXtxt')).statusCode).toBe(404);
+  });
+
+  it('parses a JSON body, hands over who asks, and refuses members it does not know', async () => {
+    const press = (body: string, isBase64Encoded = false) =>
+      ask('/switches/light', { method: 'POST', body, isBase64Encoded });
+    const pressed = { name: 'light', on: true, why: '', by: operator.iam.userArn };
+    expect((await press('{"on":true}')).json()).toEqual(pressed);
+    expect((await press(Buffer.from('{"on":true}').toString('base64'), true)).json()).toEqual(pressed);
+    for (const body of ['', 'on=true', '[]', 'null', '"on"'])
+      expect((await press(body)).json()).toEqual({ error: 'invalid_body', expected: 'a JSON object', found: body });
+    expect((await press('{"on":"yes"}')).json()).toEqual({
+      error: 'invalid_member',
+      expected: 'on: true or false',
+      found: 'yes',
+    });
+    expect((await press('{"on":true,"by":"me"}')).json()).toEqual({
+      error: 'unknown_member',
+      expected: 'only on, why',
+      found: 'by',
+    });
+    expect((await ask('/switches/light', { method: 'POST', body: '{"on":true}', authorizer: null })).statusCode).toBe(
+      401,
+    );
   });
 
   it('answers 500 without details, and logs them once', async () => {

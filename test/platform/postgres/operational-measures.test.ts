@@ -112,6 +112,12 @@ describe('controls, adapters and stages', () => {
     await put('adapter_states', { symbol: 'NVDA', state: 'manual_review', health_reason: 'parity' });
     await put('adapter_states', { adapter: 'alpaca', symbol: 'NVDA', state: 'manual_review', health_reason: 'parity' });
     await put('adapter_states', { symbol: 'AMD', state: 'manual_review', health_reason: 'parity' });
+    await put('adapter_states', {
+      symbol: 'META',
+      state: 'disabled',
+      health_reason: 'corporate_action_pending',
+      breaker: 'open',
+    });
     await put('capital_stages', { stage: 'live', level: 'L2', candidate_id: null, promotion_id: null });
     const value = await gauges();
     expect([value('kill_switch_engaged'), value('emergency_stop_active')]).toEqual([0, 1]);
@@ -120,6 +126,12 @@ describe('controls, adapters and stages', () => {
       0, 0,
     ]);
     expect(value('manual_review_symbols_count')).toBe(2);
+    const symbols = (name: 'disabled_symbols_count' | 'breaker_open_symbols_count') =>
+      ['lean', 'alpaca'].map((adapter) => value(name, { adapter }));
+    expect([symbols('disabled_symbols_count'), symbols('breaker_open_symbols_count')]).toEqual([
+      [1, 0],
+      [1, 0],
+    ]);
     expect(value('capital_stage_level')).toBe(3);
   });
 });

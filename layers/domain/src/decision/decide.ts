@@ -2,7 +2,7 @@ import { zero, type Decimal } from '../decimal.ts';
 import type { ExecutionAdapter } from '../enumerations.ts';
 import { priceMaxAgeMs, priceProblem, priceSnapshot } from '../features/reference-price.ts';
 import type { FeatureRow } from '../features/row.ts';
-import type { Ticker } from '../identifiers.ts';
+import type { Hash, Ticker } from '../identifiers.ts';
 import { second, type Instant } from '../instant.ts';
 import type { DenialCode } from '../reason-codes.ts';
 import type { RiskContext, RiskOrder } from '../risk/context.ts';
@@ -44,7 +44,7 @@ export interface DecideInput extends DecisionProvenance {
   /** Last denials within the cooldown, by `cooldownKey`. */
   readonly lastDenials: ReadonlyMap<string, PastDenial>;
   readonly risk: RiskContext;
-  readonly route: (symbol: Ticker) => { readonly expected: ExecutionAdapter; readonly policy: string };
+  readonly route: (symbol: Ticker, identity: Hash) => { readonly expected: ExecutionAdapter; readonly policy: string };
 }
 
 export interface DecideOutcome {
@@ -121,7 +121,7 @@ const judge = (
     verdict: book.assess(order),
     capitalStage: risk.strategies.get(strategy.strategyId)?.stage?.stage ?? 'shadow',
     ttlSeconds: plan?.ttlSeconds ?? (intent.intent === 'entry' ? limits.entryTtlSeconds : limits.exitTtlSeconds),
-    route: input.route(row.symbol),
+    routeOf: (identity) => input.route(row.symbol, identity),
     rejectionCounters: rejectionCounters[strategy.strategyId] ?? {},
     now,
   };

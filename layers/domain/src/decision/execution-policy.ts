@@ -14,6 +14,9 @@ const incrementOf = (price: Decimal) => (price.gte(tickTable[0].from) ? tickTabl
 /** Smallest price step at this price, USD. */
 export const tickAt = (price: Decimal): Decimal => incrementOf(price).tick;
 
+/** Whether the venue takes a price as it is. */
+export const isOnTick = (price: Decimal): boolean => floorToTick(price).eq(price);
+
 const floorToTick = (price: Decimal): Decimal => floorDecimal(price, incrementOf(price).places);
 const ceilToTick = (price: Decimal): Decimal => {
   const { tick } = incrementOf(price);

@@ -76,7 +76,7 @@ export interface JudgedIntent {
   readonly verdict: RiskVerdict;
   readonly capitalStage: Stage;
   readonly ttlSeconds: number;
-  readonly route: { readonly expected: ExecutionAdapter; readonly policy: string };
+  readonly routeOf: (identity: Hash) => { readonly expected: ExecutionAdapter; readonly policy: string };
   readonly rejectionCounters: Readonly<Record<string, number>>;
   readonly now: Instant;
 }
@@ -85,7 +85,7 @@ const text = (value: Decimal | null): DecimalText | null => (value === null ? nu
 
 /** Writes a judged intent down: identity, document, content hash and the columns of its row. */
 export const plannedDecision = (provenance: DecisionProvenance, judged: JudgedIntent): PlannedDecision => {
-  const { source, order, plan, verdict, route } = judged;
+  const { source, order, plan, verdict } = judged;
   const { strategy, intent, signal } = source;
   const { price } = order;
   const key: DecisionKey = {
@@ -97,6 +97,8 @@ export const plannedDecision = (provenance: DecisionProvenance, judged: JudgedIn
     eventTs: order.eventTs,
     action: order.side,
   };
+  const identity = decisionIdentity(key);
+  const route = judged.routeOf(identity);
   const document = decisionDocument({
     key,
     qty: order.qty,
@@ -112,7 +114,7 @@ export const plannedDecision = (provenance: DecisionProvenance, judged: JudgedIn
   });
   return {
     accountLabel: provenance.accountLabel,
-    decisionIdentity: decisionIdentity(key),
+    decisionIdentity: identity,
     contentHash: contentHash(document),
     strategyPk: strategy.strategyPk,
     strategyId: strategy.strategyId,

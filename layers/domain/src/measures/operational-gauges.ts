@@ -75,6 +75,8 @@ const drawdown = ({ dayStart, latest }: OperationalMeasures['equity']): number |
 
 const adapterGauges = (adapters: OperationalMeasures['adapters']): GaugeSample[] => {
   const whole = adapters.filter(({ symbol }) => symbol === null);
+  const count = (adapter: StateAdapter, isSo: (row: (typeof adapters)[number]) => boolean): number =>
+    adapters.filter((row) => row.adapter === adapter && row.symbol !== null && isSo(row)).length;
   const named = new Set<StateAdapter>([...executionAdapters, ...whole.map(({ adapter }) => adapter)]);
   return [...named].flatMap((adapter) => {
     // Without a row an adapter is enabled and its breaker closed, as the routers read it.
@@ -82,6 +84,16 @@ const adapterGauges = (adapters: OperationalMeasures['adapters']): GaugeSample[]
     return [
       ...gaugeSample('adapter_state', adapterStates.indexOf(row?.state ?? 'enabled'), { adapter }),
       ...gaugeSample('breaker_open', row !== undefined && row.breaker !== 'closed', { adapter }),
+      ...gaugeSample(
+        'disabled_symbols_count',
+        count(adapter, ({ state }) => state === 'disabled'),
+        { adapter },
+      ),
+      ...gaugeSample(
+        'breaker_open_symbols_count',
+        count(adapter, ({ breaker }) => breaker !== 'closed'),
+        { adapter },
+      ),
     ];
   });
 };

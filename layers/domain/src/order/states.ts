@@ -76,6 +76,15 @@ export const orderTransitions: Readonly<Record<OrderState, readonly OrderState[]
 /** Whether an order may go from one state to the other. Staying in a state is not a transition, but for one fill more. */
 export const canTransition = (from: OrderState, to: OrderState): boolean => orderTransitions[from].includes(to);
 
+/**
+ * The states an order went through from one look at it to the next; null when the table allows no way. An order is looked
+ * at now and then, so one that went live in between may already be, say, replaced: it was `working` unseen.
+ */
+export const transitionPath = (from: OrderState, to: OrderState): readonly OrderState[] | null => {
+  if (canTransition(from, to)) return [to];
+  return canTransition(from, 'working') && canTransition('working', to) ? ['working', to] : null;
+};
+
 /** States in which no venue works on the order any more. A late fill can still change `canceled` and `expired`. */
 export const terminalOrderStates = ['denied', 'filled', 'canceled', 'expired', 'replaced', 'rejected'] as const;
 export type TerminalOrderState = (typeof terminalOrderStates)[number];

@@ -21,11 +21,21 @@ export interface Lot {
   readonly executionId: string;
 }
 
+/** The part of a lot that one fill closed. `gross` is USD before fees. */
+export interface Closure {
+  /** Execution id of the fill that opened the lot. */
+  readonly openedBy: string;
+  readonly qty: Decimal;
+  readonly gross: Decimal;
+}
+
 /** What one fill closed. `gross` is USD before fees; 0 when the fill only opened. */
 export interface RealisedFill {
   readonly fill: Fill;
   readonly closedQty: Decimal;
   readonly gross: Decimal;
+  /** Oldest lot first. */
+  readonly closures: readonly Closure[];
 }
 
 export interface MatchedLots {
@@ -59,19 +69,24 @@ const gainPerShare = (lot: Lot, price: Decimal): Decimal =>
 /** Closes the oldest opposite lots of `book` with the fill and opens a lot with what is left. Changes `book`. */
 const apply = (book: Lot[], fill: Fill): RealisedFill => {
   const closes = fill.side === 'buy' ? 'short' : 'long';
+  const closures: Closure[] = [];
   let left = fill.qty;
-  let gross = zero;
   let oldest = book[0];
   while (oldest?.direction === closes && left.gt(zero)) {
     const closed = minDecimal(oldest.qty, left);
-    gross = gross.plus(gainPerShare(oldest, fill.price).times(closed));
+    closures.push({
+      openedBy: oldest.executionId,
+      qty: closed,
+      gross: gainPerShare(oldest, fill.price).times(closed),
+    });
     left = left.minus(closed);
     if (closed.eq(oldest.qty)) book.shift();
     else book[0] = { ...oldest, qty: oldest.qty.minus(closed) };
     oldest = book[0];
   }
   if (left.gt(zero)) book.push(openingLot(fill, left));
-  return { fill, closedQty: fill.qty.minus(left), gross };
+  const gross = closures.reduce((sum, closure) => sum.plus(closure.gross), zero);
+  return { fill, closedQty: fill.qty.minus(left), gross, closures };
 };
 
 /**

@@ -54,11 +54,6 @@ export interface RouteAvailability {
   readonly manualReview: boolean;
 }
 
-export interface RiskAsset extends BrokerAsset {
-  /** Maintenance margin as a share of notional; the whole notional when unknown. */
-  readonly marginRequirement?: Decimal;
-}
-
 export interface RiskPosition {
   readonly symbol: Ticker;
   /** Signed: a short position is negative. */
@@ -111,10 +106,12 @@ export interface RiskContext {
   readonly strategies: ReadonlyMap<string, StrategyStanding>;
   readonly routes: { readonly global: RouteAvailability; readonly bySymbol: ReadonlyMap<Ticker, RouteAvailability> };
   /** A missing symbol means that its metadata is unavailable. */
-  readonly assets: ReadonlyMap<Ticker, RiskAsset>;
+  readonly assets: ReadonlyMap<Ticker, BrokerAsset>;
   readonly account: AccountSnapshot | null;
   readonly lastOrderSyncAt: Instant | null;
   readonly commitments: readonly Commitment[];
+  /** Symbols in which only exits are allowed, because a break about them is open. */
+  readonly reduceOnlySymbols: ReadonlySet<Ticker>;
   readonly ordersLastMinute: number;
   readonly ordersInSession: number;
   readonly sessionNotional: Decimal;

@@ -1,15 +1,17 @@
 import type { Json } from '../canonical-json.ts';
 import { decimal, decimalText, fromDouble, maxDecimal, zero, type Decimal } from '../decimal.ts';
+import { isOnTick } from '../decision/execution-policy.ts';
 import { lotPlaces } from '../decision/sizing.ts';
 import { priceMaxAgeMs, priceProblem } from '../features/reference-price.ts';
+import type { Side } from '../enumerations.ts';
 import type { Ticker } from '../identifiers.ts';
 import { minute, second, toText } from '../instant.ts';
+import type { BrokerAsset } from '../ports.ts';
 import { riskCodes, type RiskCode } from '../reason-codes.ts';
 import { inCooldown } from '../strategy/cooldown.ts';
 import type {
   AccountSnapshot,
   Commitment,
-  RiskAsset,
   RiskContext,
   RiskOrder,
   RouteAvailability,
@@ -55,7 +57,7 @@ interface Facts {
   readonly standing: StrategyStanding | undefined;
   readonly caps: StrategyCaps;
   readonly route: RouteAvailability;
-  readonly asset: RiskAsset | undefined;
+  readonly asset: BrokerAsset | undefined;
   readonly account: AccountSnapshot | null;
   readonly book: ExposureBook;
   readonly exposure: SymbolExposure;
@@ -129,7 +131,8 @@ const checks: Readonly<Record<RiskCode, Check>> = {
   control_state_unreadable: ({ context: { controls } }) => (controls.readable ? null : { detail: controls.detail }),
   kill_switch_engaged: ({ context: { controls } }) => when(controls.readable && controls.killSwitch),
   emergency_stop_active: ({ context: { controls } }) => when(controls.readable && controls.emergencyStop),
-  reduce_only_active: ({ context: { controls } }) => when(controls.readable && controls.reduceOnly),
+  reduce_only_active: ({ context: { controls, reduceOnlySymbols }, order: { symbol } }) =>
+    reduceOnlySymbols.has(symbol) ? { symbol } : when(controls.readable && controls.reduceOnly),
   trading_disabled: ({ context: { controls } }) => when(controls.readable && !controls.tradingEnabled),
   live_trading_disabled: ({ context: { controls, liveEnabled } }) =>
     when(controls.readable && controls.tradingMode === 'live' && !liveEnabled),
@@ -215,6 +218,9 @@ const checks: Readonly<Record<RiskCode, Check>> = {
     });
   },
 
+  price_increment_invalid: ({ order: { limitPrice } }) =>
+    limitPrice === null || isOnTick(limitPrice) ? null : { limit_price: decimalText(limitPrice) },
+
   qty_below_min: ({ order, asset, context: { limits } }) => {
     if (order.unbounded) return null;
     const whole = lotPlaces(limits, asset?.fractionable ?? false) === 0;
@@ -264,6 +270,12 @@ const checks: Readonly<Record<RiskCode, Check>> = {
   shorting_metadata_unavailable: (facts) =>
     when(opensShort(facts) && (facts.asset === undefined || facts.account === null)),
 
+  position_flip_not_allowed: ({ order, exposure: { positionQty }, openingQty }) =>
+    when(openingQty.gt(zero) && (order.side === 'sell' ? positionQty.gt(zero) : positionQty.lt(zero)), {
+      position: decimalText(positionQty),
+      beyond: decimalText(openingQty),
+    }),
+
   wash_trade_conflict: ({ exposure, order }) => {
     const conflict = exposure.commitments.find(
       // An order that has ended rests nowhere, so nothing can trade with it.
@@ -310,7 +322,9 @@ export const riskChecks = (verdict: RiskVerdict): Readonly<Record<string, readon
 export const prepareRisk = (context: RiskContext): RiskBook => {
   const { limits, account } = context;
   const limit = readLimits(limits);
-  const marginOf = (symbol: Ticker): Decimal => context.assets.get(symbol)?.marginRequirement ?? one;
+  // What is not known counts whole.
+  const marginOf = (symbol: Ticker, side: Side): Decimal =>
+    context.assets.get(symbol)?.marginRequirement?.[side === 'buy' ? 'long' : 'short'] ?? one;
   const book = new ExposureBook(account?.positions ?? [], context.commitments, marginOf);
   const capsById = new Map<string, StrategyCaps>();
   const caps = (strategyId: string): StrategyCaps => {
@@ -343,7 +357,7 @@ export const prepareRisk = (context: RiskContext): RiskBook => {
       priceProblem: problem,
       price,
       notional: price === null ? null : order.qty.times(price),
-      margin: marginOf(order.symbol),
+      margin: marginOf(order.symbol, order.side),
       ordersReserved,
       notionalReserved,
       limit,
@@ -366,7 +380,7 @@ export const prepareRisk = (context: RiskContext): RiskBook => {
     if (price === null) throw new TypeError('expected an accepted order to have a price');
     const { symbol, side, orderType, qty, limitPrice } = order;
     const commitment: Commitment = { kind: 'reservation', symbol, side, orderType, qty, limitPrice, price };
-    book.commit(commitment, marginOf(symbol));
+    book.commit(commitment, marginOf(symbol, side));
     ordersReserved += 1;
     notionalReserved = notionalReserved.plus(qty.times(price));
   };

@@ -1,4 +1,4 @@
-import { maxDecimal, zero, type Decimal } from '../decimal.ts';
+import { decimal, maxDecimal, zero, type Decimal } from '../decimal.ts';
 import type { Side } from '../enumerations.ts';
 import type { Ticker } from '../identifiers.ts';
 import type { Commitment, RiskPosition } from './context.ts';
@@ -67,12 +67,12 @@ export class ExposureBook {
   constructor(
     positions: readonly RiskPosition[],
     commitments: readonly Commitment[],
-    marginOf: (symbol: Ticker) => Decimal,
+    marginOf: (symbol: Ticker, side: Side) => Decimal,
   ) {
     for (const { symbol, qty, marketValue } of positions) {
       this.#replace(symbol, { ...flat, positionQty: qty, positionValue: marketValue });
     }
-    for (const commitment of commitments) this.commit(commitment, marginOf(commitment.symbol));
+    for (const commitment of commitments) this.commit(commitment, marginOf(commitment.symbol, commitment.side));
   }
 
   of(symbol: Ticker): SymbolExposure {
@@ -129,6 +129,13 @@ export class ExposureBook {
   }
 }
 
-/** What one share may cost: the limit of a buy, and for a sell at least its valuation. */
+/** The broker values a short at 1.03 times the ask, which lies half of the widest spread (20 bps) above our price at most. */
+const shortFactor = decimal('1.03').times(decimal('1.001'));
+/** It adds up to 4 % to the far side of the market where an order states no limit. */
+const marketFactor = decimal('1.04').times(decimal('1.001'));
+
+/** What one share of an opening order may hold of the buying power, USD. */
 export const payingPrice = ({ side, limitPrice, price }: Pick<Commitment, 'side' | 'limitPrice' | 'price'>): Decimal =>
-  limitPrice === null ? price : side === 'buy' ? limitPrice : maxDecimal(limitPrice, price);
+  side === 'sell'
+    ? maxDecimal(limitPrice ?? price, price.times(shortFactor))
+    : (limitPrice ?? price.times(marketFactor));

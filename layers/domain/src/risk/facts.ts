@@ -34,6 +34,8 @@ export interface RiskFacts {
   readonly account: AccountSnapshot | null;
   readonly lastOrderSyncAt: Instant | null;
   readonly commitments: readonly Commitment[];
+  /** Symbols held to exits by an open break. */
+  readonly reduceOnlySymbols: ReadonlySet<Ticker>;
   readonly ordersLastMinute: number;
   readonly ordersInSession: number;
   readonly sessionNotional: DecimalText;
@@ -112,6 +114,7 @@ export const riskContext = (
     account: facts.account,
     lastOrderSyncAt: facts.lastOrderSyncAt,
     commitments: facts.commitments,
+    reduceOnlySymbols: facts.reduceOnlySymbols,
     ordersLastMinute: facts.ordersLastMinute,
     ordersInSession: facts.ordersInSession,
     sessionNotional: decimal(facts.sessionNotional),

@@ -1,5 +1,5 @@
 import type { ExecutionAdapter } from '../enumerations.ts';
-import type { Ticker } from '../identifiers.ts';
+import type { Hash, Ticker } from '../identifiers.ts';
 import type { AdapterState } from '../ports.ts';
 import type { RouteSkipReason } from './provenance.ts';
 
@@ -9,13 +9,27 @@ export interface RoutingPolicy {
   readonly fallback: ExecutionAdapter | null;
   readonly kind: 'all' | 'allowlist';
   readonly allowlist: ReadonlySet<Ticker>;
+  /** Symbols whose orders are split evenly between the adapters, to compare them; whatever else the policy says. */
+  readonly paritySymbols: ReadonlySet<Ticker>;
 }
+
+/** Arm of a parity symbol: by the identity, so that the same decision always takes the same one. */
+const parityArm = (identity: Hash): ExecutionAdapter =>
+  Number.parseInt(identity.slice(0, 8), 16) % 2 === 0 ? 'lean' : 'alpaca';
+
+/** Audit tags of the two arms. */
+export const parityTag = (adapter: ExecutionAdapter): string => `parity:${adapter}`;
 
 /** Adapter an order is meant for, and the audit tag that says by which rule. */
 export const expectedAdapter = (
   policy: RoutingPolicy,
   symbol: Ticker,
+  identity: Hash,
 ): { readonly adapter: ExecutionAdapter; readonly tag: string } => {
+  if (policy.paritySymbols.has(symbol)) {
+    const adapter = parityArm(identity);
+    return { adapter, tag: parityTag(adapter) };
+  }
   if (policy.kind === 'all') return { adapter: policy.primary, tag: `all:${policy.primary}` };
   if (policy.allowlist.has(symbol)) return { adapter: policy.primary, tag: `allowlist:${policy.primary}` };
   const other = policy.primary === 'lean' ? 'alpaca' : 'lean';

@@ -33,6 +33,13 @@ export const submitFailure = (adapter: ExecutionAdapter, codes: readonly string[
   );
 };
 
+/**
+ * Whether the broker itself answered a submit with a refusal that is in no table of ours. A refusal of LEAN's without its
+ * taxonomy says nothing about the broker. 408 and 429 do not refuse the order.
+ */
+export const isUnknownRefusal = (failure: FallbackReason): boolean =>
+  /^alpaca_submit_order_http_4(?!08|29)\d\d$/.test(failure) && failure !== duplicateAtBroker;
+
 /** One adapter that was tried, or passed by, before the present one. */
 export interface RouteFailure {
   readonly adapter: ExecutionAdapter;

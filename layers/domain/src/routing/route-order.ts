@@ -13,6 +13,7 @@ import type {
   WritePermit,
 } from '../ports.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { findInList, type OrderHistory } from '../order/absence.ts';
 import type { ExecutionRequest } from './message.ts';
 import {
   deriveProvenance,
@@ -58,11 +59,12 @@ export interface ExecutionLedger {
   /** @param asset metadata of the symbol, `null` when it could not be had: live trading then fails closed. */
   claim(request: ExecutionRequest, adapter: ExecutionAdapter, asset: BrokerAsset | null, now: Instant): Promise<Claim>;
   /**
-   * Commits "the socket is about to open". `false`, and nothing may be sent, when the claim was lost or its lease is over,
-   * when the order has expired, or when the kill switch or the emergency stop was engaged since the claim.
+   * Commits "the socket is about to open", and says until when it may. `null`, and nothing may be sent, when the claim was
+   * lost or its lease is over, when the order has expired, or when the kill switch or the emergency stop was engaged since
+   * the claim. A change of an adapter's state is effective on the next claim.
    */
-  markInFlight(permit: WritePermit, now: Instant): Promise<boolean>;
-  /** Nothing was sent: the receipt may be claimed again. */
+  markInFlight(permit: WritePermit, now: Instant): Promise<Instant | null>;
+  /** Nothing was sent: the receipt may be claimed again, by whoever comes first. */
   release(permit: WritePermit, codes: readonly string[], verdict: TransportVerdict, now: Instant): Promise<boolean>;
   settleOrder(
     permit: WritePermit,
@@ -98,7 +100,10 @@ export interface ExecutionLedger {
     },
     now: Instant,
   ): Promise<boolean>;
-  /** Lookups prove that the broker has no such order: moves it to the fallback queue, or denies it when there is none. */
+  /**
+   * Lookups prove that the broker has no such order: moves it to the fallback queue, or denies it when there is none. What
+   * the broker answered with a refusal we do not know is, so proved, a refusal.
+   */
   settleAbsent(
     permit: WritePermit,
     settled: {
@@ -108,7 +113,7 @@ export interface ExecutionLedger {
       readonly verdict: TransportVerdict;
     },
     now: Instant,
-  ): Promise<'fallen_back' | 'denied' | 'superseded'>;
+  ): Promise<'fallen_back' | 'rejected' | 'denied' | 'superseded'>;
 }
 
 export interface RoutePorts {
@@ -116,7 +121,7 @@ export interface RoutePorts {
   /** The adapter of this router. */
   readonly venue: ExecutionVenue;
   /** The broker of record: lookups go there directly, never through LEAN. */
-  readonly broker: Pick<ExecutionVenue, 'getOrderByClientOrderId'>;
+  readonly broker: Pick<ExecutionVenue, 'getOrderByClientOrderId'> & OrderHistory;
   /** Metadata of an asset, kept for the day; `null` when it cannot be had. */
   readonly asset: (symbol: Ticker) => Promise<BrokerAsset | null>;
   readonly clock: Clock;
@@ -139,7 +144,7 @@ export const lookupSchedule = [500, 2_000, 5_000] as const;
 
 /** Looks an order up until it is found, until a lookup fails, or until every scheduled look said "absent". */
 export const lookUp = async (
-  broker: RoutePorts['broker'],
+  broker: Pick<ExecutionVenue, 'getOrderByClientOrderId'>,
   clientOrderId: string,
   clock: Clock,
   schedule: readonly number[] = lookupSchedule,
@@ -168,10 +173,15 @@ export const observeAcknowledgement = (
 };
 
 /**
- * How long one request may wait for rate limits, all waits together, milliseconds. The function lives 25 s and needs the
- * rest for its claims, its broker calls and the looks for a lost order; a message that comes back finds its order expired.
+ * How long one request may wait before it is sent, all waits together, milliseconds: for a rate limit, for a lease about to
+ * end, for a connection. The function lives 25 s and needs the rest for its claims, its broker calls and the looks for a
+ * lost order; a message that comes back finds its order expired.
  */
-export const longestRateLimitWait = 10 * second;
+export const longestWait = 10 * second;
+/** No way round the claim is free, or one that is refused again and again would never end. */
+const shortestWait = second;
+/** Before a connection is tried once more: longer than half the patience, so that one order alone never opens a breaker. */
+const connectionWait = 6 * second;
 
 /**
  * Takes one execution request to one adapter: claim, exactly one broker call, settle. What cannot be known now is stored
@@ -179,10 +189,10 @@ export const longestRateLimitWait = 10 * second;
  */
 export const routeOrder = async (request: ExecutionRequest, ports: RoutePorts): Promise<RouteResult> => {
   ports.telemetry.count('execution_requests_total', 1, { adapter: ports.venue.adapter });
-  return attempt(request, longestRateLimitWait, ports);
+  return attempt(request, longestWait, ports);
 };
 
-/** @param patience what is left of the time for rate limits, milliseconds. */
+/** @param patience what is left of the time for waiting, milliseconds. */
 const attempt = async (request: ExecutionRequest, patience: number, ports: RoutePorts): Promise<RouteResult> => {
   const { ledger, venue, clock, telemetry } = ports;
   const adapter = venue.adapter;
@@ -190,8 +200,12 @@ const attempt = async (request: ExecutionRequest, patience: number, ports: Route
   switch (claim.kind) {
     case 'finished':
       return 'finished';
-    case 'busy':
-      return 'retry';
+    case 'busy': {
+      const wait = Math.max(shortestWait, claim.until - clock.now());
+      if (wait > patience) return 'retry';
+      await clock.sleep(wait);
+      return attempt(request, patience - wait, ports);
+    }
     case 'denied':
       for (const code of claim.codes) telemetry.count('denials_total', 1, { code });
       return 'denied';
@@ -204,23 +218,39 @@ const attempt = async (request: ExecutionRequest, patience: number, ports: Route
       return resolve(
         request,
         claim.permit,
-        { failure, known: failure === duplicateAtBroker, verdict: 'unobserved' },
+        { failure, known: failure === duplicateAtBroker, verdict: 'unobserved', sentAt: request.decidedAt },
         ports,
       );
     }
-    case 'claimed':
-      if (!(await ledger.markInFlight(claim.permit, clock.now()))) return 'retry';
-      return settle(request, claim.permit, await venue.submit(request.order, claim.permit), patience, ports);
+    case 'claimed': {
+      const sendUntil = await ledger.markInFlight(claim.permit, clock.now());
+      if (sendUntil === null) {
+        // What spoke against the write is named by the next claim: a stop, an expired order.
+        const released = await ledger.release(claim.permit, [], 'unobserved', clock.now());
+        return released && patience >= shortestWait ? attempt(request, patience - shortestWait, ports) : 'retry';
+      }
+      const sentAt = clock.now();
+      // Frozen in between: others may have proved by now that nothing was sent.
+      if (sentAt >= sendUntil) return 'retry';
+      return settle(
+        { request, permit: claim.permit, sentAt, patience },
+        await venue.submit(request.order, claim.permit),
+        ports,
+      );
+    }
   }
 };
 
-const settle = async (
-  request: ExecutionRequest,
-  permit: WritePermit,
-  outcome: SubmitOutcome,
-  patience: number,
-  ports: RoutePorts,
-): Promise<RouteResult> => {
+/** A write that was made. */
+interface Sent {
+  readonly request: ExecutionRequest;
+  readonly permit: WritePermit;
+  readonly sentAt: Instant;
+  readonly patience: number;
+}
+
+const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Promise<RouteResult> => {
+  const { request, permit, sentAt, patience } = sent;
   const { ledger, venue, clock, telemetry } = ports;
   const adapter = venue.adapter;
   const submitCode = (failure: TransportFailure): TransportReason => transportReason(adapter, 'submit_order', failure);
@@ -256,12 +286,17 @@ const settle = async (
       return settled ? 'rejected' : 'retry';
     }
     case 'duplicate':
-      return resolve(request, permit, { failure: submitCode('http_422'), known: true, verdict: 'answered' }, ports);
+      return resolve(
+        request,
+        permit,
+        { failure: submitCode('http_422'), known: true, verdict: 'answered', sentAt },
+        ports,
+      );
     case 'rate_limited': {
       // A structured refusal before acceptance: the same receipt may be claimed again once the window has turned.
       const code = 'broker_rejected_rate_limited';
       // A reset that has passed already must not turn into a loop without a pause.
-      const wait = Math.max(second, outcome.retryAt - clock.now());
+      const wait = Math.max(shortestWait, outcome.retryAt - clock.now());
       if (clock.now() + wait >= request.expiresAt || wait > patience) {
         const settled = await ledger.settleRejected(
           permit,
@@ -286,14 +321,21 @@ const settle = async (
         return resolve(
           request,
           permit,
-          { failure: submitCode(outcome.failure), known: false, verdict: 'failed' },
+          { failure: submitCode(outcome.failure), known: false, verdict: 'failed', sentAt },
           ports,
         );
-      await ledger.release(permit, [submitCode(outcome.failure)], 'failed', clock.now());
-      return 'retry';
+      if (!(await ledger.release(permit, [submitCode(outcome.failure)], 'failed', clock.now()))) return 'retry';
+      if (patience < connectionWait || clock.now() + connectionWait >= request.expiresAt) return 'retry';
+      await clock.sleep(connectionWait);
+      return attempt(request, patience - connectionWait, ports);
     case 'unknown':
       telemetry.count('orders_unknown_total', 1);
-      return resolve(request, permit, { failure: submitCode(outcome.failure), known: false, verdict: 'failed' }, ports);
+      return resolve(
+        request,
+        permit,
+        { failure: submitCode(outcome.failure), known: false, verdict: 'failed', sentAt },
+        ports,
+      );
   }
 };
 
@@ -305,7 +347,14 @@ const resolve = async (
     failure,
     known,
     verdict,
-  }: { readonly failure: TransportReason; readonly known: boolean; readonly verdict: TransportVerdict },
+    sentAt,
+  }: {
+    readonly failure: TransportReason;
+    readonly known: boolean;
+    readonly verdict: TransportVerdict;
+    /** At the earliest. */
+    readonly sentAt: Instant;
+  },
   ports: RoutePorts,
 ): Promise<RouteResult> => {
   const { ledger, venue, broker, clock, telemetry } = ports;
@@ -315,32 +364,36 @@ const resolve = async (
     (await ledger.settleUnknown(permit, { request, codes, exchange: found.exchange, verdict }, clock.now()))
       ? 'unknown'
       : 'retry';
+  const adopt = async (order: BrokerOrder, exchange: VenueExchange): Promise<RouteResult> => {
+    const sender = senderOf(request.route, adapter, failure);
+    const provenance = deriveProvenance(request.route, sender, order.raw, 'adopted');
+    const settled = await ledger.settleOrder(
+      permit,
+      {
+        request,
+        outcome: 'adopted',
+        order,
+        provenance,
+        exchange,
+        codes: known ? [] : [failure],
+        verdict,
+      },
+      clock.now(),
+    );
+    telemetry.count('orders_adopted_total', 1);
+    if (!settled) return 'retry';
+    observeAcknowledgement(telemetry, request, { adapter: sender, order, now: clock.now() });
+    return 'adopted';
+  };
   switch (found.kind) {
-    case 'found': {
-      const order = found.order;
-      const sender = senderOf(request.route, adapter, failure);
-      const provenance = deriveProvenance(request.route, sender, order.raw, 'adopted');
-      const settled = await ledger.settleOrder(
-        permit,
-        {
-          request,
-          outcome: 'adopted',
-          order,
-          provenance,
-          exchange: found.exchange,
-          codes: known ? [] : [failure],
-          verdict,
-        },
-        clock.now(),
-      );
-      telemetry.count('orders_adopted_total', 1);
-      if (!settled) return 'retry';
-      observeAcknowledgement(telemetry, request, { adapter: sender, order, now: clock.now() });
-      return 'adopted';
-    }
+    case 'found':
+      return adopt(found.order, found.exchange);
     case 'absent': {
       // "Known" and "absent" at once is a contradiction, not a proof of absence.
       if (known) return unknown([failure]);
+      const listed = await findInList(broker, request.order.clientOrderId, sentAt);
+      if (listed.kind === 'listed') return adopt(listed.order, { ...found.exchange, body: listed.order.raw });
+      if (listed.kind === 'failed') return unknown([failure]);
       const settled = await ledger.settleAbsent(
         permit,
         {
@@ -353,6 +406,10 @@ const resolve = async (
       );
       if (settled === 'superseded') return 'retry';
       if (settled === 'denied') return 'denied';
+      if (settled === 'rejected') {
+        telemetry.count('orders_rejected_total', 1, { code: 'broker_rejected_other' });
+        return 'rejected';
+      }
       telemetry.count('execution_fallback_total', 1, { from: adapter, to: 'alpaca' });
       telemetry.count('execution_fallback_reason_total', 1, { reason: failure });
       return 'fallen_back';

@@ -1,4 +1,4 @@
-import { decimal, isDecimalText, parseInstant } from '@torghut/domain';
+import { decimal, executionIdOf, isDecimalText, parseInstant } from '@torghut/domain';
 import type {
   BrokerAccount,
   BrokerAsset,
@@ -17,10 +17,12 @@ import * as z from 'zod';
  */
 
 /** A decimal as text, or as a JSON number from a runner that re-encodes the broker's answer. */
-const number = z
+export const decimalNumber = z
   .union([z.string(), z.number().transform(String)])
   .refine(isDecimalText, { error: 'expected a decimal number' })
   .transform((text): Decimal => decimal(text));
+
+const number = decimalNumber;
 
 const time = z.string().transform((text, context): Instant => {
   try {
@@ -154,31 +156,59 @@ const fillSchema = z.looseObject({
   cum_qty: number,
   leaves_qty: number,
   transaction_time: time,
+  status: z.string().nullish(),
+  previous_execution_id: z.string().nullish(),
 });
 
-/** FILL activities, each with the payload as received in `raw`. */
-export const fillsSchema: z.ZodType<readonly FillActivity[]> = z.array(
-  z.unknown().transform((raw, context): FillActivity => {
-    const parsed = fillSchema.safeParse(raw);
-    if (!parsed.success) {
-      for (const { message, path } of parsed.error.issues) context.addIssue({ code: 'custom', message, path });
-      return z.NEVER;
-    }
-    const fill = parsed.data;
-    return {
-      id: fill.id,
-      orderId: fill.order_id,
-      symbol: fill.symbol,
-      side: activitySides[fill.side],
-      qty: fill.qty,
-      price: fill.price,
-      cumQty: fill.cum_qty,
-      leavesQty: fill.leaves_qty,
-      transactionTime: fill.transaction_time,
-      raw: raw as Readonly<Record<string, unknown>>,
-    };
-  }),
-);
+const corrections: ReadonlyMap<string, 'bust' | 'correct'> = new Map([
+  ['canceled', 'bust'],
+  ['correct', 'correct'],
+]);
+
+/** A row that changes an earlier one names it; one that does not is the earlier row itself, changed under its old id. */
+const correctionOf = (fill: z.infer<typeof fillSchema>): FillActivity['correction'] => {
+  const kind = corrections.get(fill.status ?? '');
+  return kind === undefined ? null : { kind, of: executionIdOf(fill.previous_execution_id ?? fill.id) };
+};
+
+/** One FILL activity, with the payload as received in `raw`. */
+export const fillActivitySchema: z.ZodType<FillActivity> = z.unknown().transform((raw, context): FillActivity => {
+  const parsed = fillSchema.safeParse(raw);
+  if (!parsed.success) {
+    for (const { message, path } of parsed.error.issues) context.addIssue({ code: 'custom', message, path });
+    return z.NEVER;
+  }
+  const fill = parsed.data;
+  return {
+    id: fill.id,
+    source: 'activities',
+    correction: correctionOf(fill),
+    orderId: fill.order_id,
+    symbol: fill.symbol,
+    side: activitySides[fill.side],
+    qty: fill.qty,
+    price: fill.price,
+    cumQty: fill.cum_qty,
+    leavesQty: fill.leaves_qty,
+    transactionTime: fill.transaction_time,
+    raw: raw as Readonly<Record<string, unknown>>,
+  };
+});
+export const fillsSchema: z.ZodType<readonly FillActivity[]> = z.array(fillActivitySchema);
+
+const percent = decimal('0.01');
+
+/** The broker states per cent, per side, or for both in a field it has deprecated. */
+const marginRequirement = (asset: {
+  readonly margin_requirement_long?: Decimal | null | undefined;
+  readonly margin_requirement_short?: Decimal | null | undefined;
+  readonly maintenance_margin_requirement?: Decimal | null | undefined;
+}): BrokerAsset['marginRequirement'] => {
+  const both = asset.maintenance_margin_requirement ?? null;
+  const long = asset.margin_requirement_long ?? both;
+  const short = asset.margin_requirement_short ?? both;
+  return long === null || short === null ? null : { long: long.times(percent), short: short.times(percent) };
+};
 
 export const assetSchema: z.ZodType<BrokerAsset> = z
   .looseObject({
@@ -189,6 +219,9 @@ export const assetSchema: z.ZodType<BrokerAsset> = z
     easy_to_borrow: z.boolean(),
     fractionable: z.boolean(),
     attributes: z.array(z.string()).nullish(),
+    margin_requirement_long: number.nullish(),
+    margin_requirement_short: number.nullish(),
+    maintenance_margin_requirement: number.nullish(),
   })
   .transform((asset) => ({
     symbol: asset.symbol,
@@ -198,6 +231,7 @@ export const assetSchema: z.ZodType<BrokerAsset> = z
     easyToBorrow: asset.easy_to_borrow,
     fractionable: asset.fractionable,
     attributes: asset.attributes ?? [],
+    marginRequirement: marginRequirement(asset),
   }));
 
 export const clockSchema = z

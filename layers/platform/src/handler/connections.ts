@@ -258,6 +258,7 @@ const absentAsset = (symbol: Ticker): BrokerAsset => ({
   easyToBorrow: false,
   fractionable: false,
   attributes: [],
+  marginRequirement: null,
 });
 
 /** Asset metadata, asked once a day for each symbol; `null` when the broker did not say. */

@@ -1,4 +1,5 @@
 import type { ExecutionAdapter, ExecutionVenue, MessagePublisher, Outbox, RoutePorts } from '@torghut/domain';
+import { alpacaHistory } from '../alpaca/activities.ts';
 import { alpacaReads } from '../alpaca/reads.ts';
 import { alpacaVenue } from '../alpaca/venue.ts';
 import { leanVenue } from '../lean/venue.ts';
@@ -41,7 +42,7 @@ export const routerPorts = async (
       telemetry,
     }),
     venue,
-    broker,
+    broker: { ...broker, ...alpacaHistory(connections.alpaca(), clock) },
     asset: assetLookup(timedCalls(alpacaReads(connections.alpaca(), clock), clock, telemetry), clock),
     outbox: postgresOutbox(pool, account),
     publisher: connections.publisher(),

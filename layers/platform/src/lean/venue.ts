@@ -1,5 +1,5 @@
 import { sha256 } from '@torghut/domain';
-import type { Clock, ExecutionVenue, Instant, SubmitOutcome, VenueOperation } from '@torghut/domain';
+import type { Clock, ExecutionVenue, Instant, Read, SubmitOutcome, VenueOperation } from '@torghut/domain';
 import * as z from 'zod';
 import { lookupResult, submitOutcomeOfRefusal, submitOutcomeWithoutRefusal, undecided } from '../alpaca/answers.ts';
 import { nothingToCancel } from '../alpaca/broker-error.ts';
@@ -32,9 +32,15 @@ const defaultHealthTimeoutMs = 2_000;
 
 const ordersSchema = z.looseObject({ orders: z.array(brokerOrderSchema) });
 const healthSchema = z.looseObject({ status: z.string().min(1) });
+const observabilitySchema = z.looseObject({ contract_version: z.string().min(1) });
+
+export interface LeanVenue extends ExecutionVenue {
+  /** Version of the contract that the runner says it serves. */
+  contractVersion(): Promise<Read<string>>;
+}
 
 /** Orders through the LEAN runner (contract v2). A write is one exchange: nothing here repeats one. */
-export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
+export const leanVenue = (config: LeanConfig, clock: Clock): LeanVenue => {
   const exchange = config.exchange ?? httpExchange;
   const request = (
     method: 'GET' | 'POST',
@@ -64,7 +70,11 @@ export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
   });
   const write = (...parameters: Parameters<typeof request>): Promise<HttpExchange> =>
     authenticatedWrite(request(...parameters));
-  const read = (operation: VenueOperation | 'health', path: string, timeoutMs?: number): Promise<HttpExchange> =>
+  const read = (
+    operation: VenueOperation | 'health' | 'observability',
+    path: string,
+    timeoutMs?: number,
+  ): Promise<HttpExchange> =>
     authenticatedRead(
       request(
         'GET',
@@ -118,6 +128,13 @@ export const leanVenue = (config: LeanConfig, clock: Clock): ExecutionVenue => {
         await read('health', '/healthz', config.healthTimeoutMs ?? defaultHealthTimeoutMs),
         healthSchema,
       );
+    },
+
+    async contractVersion() {
+      const path = '/v1/observability';
+      const answer = await read('observability', path, config.healthTimeoutMs ?? defaultHealthTimeoutMs);
+      const result = readResult(answer, observabilitySchema);
+      return result.ok ? { ok: true, value: result.value.contract_version } : result;
     },
   };
 };

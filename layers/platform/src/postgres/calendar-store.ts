@@ -1,4 +1,4 @@
-import { parseInstant, type CalendarDay, type CalendarSource, type Instant } from '@torghut/domain';
+import { parseInstant, type CalendarDay, type CalendarSource, type Instant, type NewYorkDate } from '@torghut/domain';
 import type { Queryable } from './pool.ts';
 
 /** A row of `market_calendar` as JSON. */
@@ -82,4 +82,17 @@ export const saveCalendar = async (
      WHERE excluded.source = 'alpaca' OR known.source = 'fallback'`,
     [JSON.stringify(rows), source, new Date(fetchedAt)],
   );
+};
+
+/** Calendar days from `from` to `to`, both included, by date; a date without a row is unknown. */
+export const calendarDays = async (
+  pool: Queryable,
+  from: NewYorkDate,
+  to: NewYorkDate,
+): Promise<ReadonlyMap<NewYorkDate, CalendarDay>> => {
+  const { rows } = await pool.query<{ day: CalendarRow }>(
+    `SELECT row_to_json(market_calendar) AS day FROM market_calendar WHERE session_date BETWEEN $1::date AND $2::date`,
+    [from, to],
+  );
+  return new Map(rows.map(({ day }) => [day.session_date, calendarDay(day)]));
 };

@@ -8,7 +8,7 @@ import {
 import type { Queryable } from './pool.ts';
 
 /**
- * Derives the status of a decision from its receipts and its execution as they stand in the caller's transaction, and
+ * Derives the status of a decision from its receipts and its executions as they stand in the caller's transaction, and
  * stores it. `reasons` are added when the decision ends without an order.
  */
 export const refreshDecisionStatus = async (
@@ -24,12 +24,14 @@ export const refreshDecisionStatus = async (
   const facts = await client.query<{
     status: DecisionStatus;
     receipts: { state: ReceiptState; outcome: ReceiptOutcome | null }[];
-    execution: OrderState | null;
+    executions: { attempt: number; state: OrderState; replaced: boolean; filled: boolean }[];
   }>(
     `SELECT d.status,
        (SELECT coalesce(json_agg(json_build_object('state', r.state, 'outcome', r.outcome)), '[]')
           FROM broker_receipts r WHERE r.trade_decision_id = d.id AND r.operation = 'submit') AS receipts,
-       (SELECT e.state FROM executions e WHERE e.trade_decision_id = d.id ORDER BY e.attempt DESC, e.submitted_at DESC LIMIT 1) AS execution
+       (SELECT coalesce(json_agg(json_build_object('attempt', e.attempt, 'state', e.state, 'replaced', e.replaced_by_id IS NOT NULL,
+                 'filled', e.filled_qty > 0) ORDER BY e.submitted_at, e.id), '[]')
+          FROM executions e WHERE e.trade_decision_id = d.id) AS executions
      FROM trade_decisions d WHERE d.id = $1 FOR UPDATE OF d`,
     [decisionId],
   );
@@ -40,7 +42,7 @@ export const refreshDecisionStatus = async (
     // A worker that holds the message proves that it was published, whatever the publisher managed to record.
     published: row.status !== 'planned' || row.receipts.length > 0,
     receipts: row.receipts,
-    execution: row.execution,
+    executions: row.executions,
   });
   const reasons = [...(change.denied ?? []), ...(change.reasons ?? [])];
   await client.query(

@@ -8,10 +8,12 @@ import {
   executionRequestJson,
   fallBack,
   followUpJson,
+  isUnknownRefusal,
   provenanceMarkers,
   riskContext,
   second,
   sha256,
+  statesFor,
   stateSkipReason,
   toText,
   universeTradable,
@@ -38,7 +40,13 @@ import {
   type VenueExchange,
   type WritePermit,
 } from '@torghut/domain';
-import { admitThroughBreakers, recordExchange, type BreakerTransition } from './breaker-store.ts';
+import {
+  admitThroughBreakers,
+  containFallbacks,
+  countTransitions,
+  recordExchange,
+  type RouteTransition,
+} from './breaker-store.ts';
 import { refreshDecisionStatus } from './decision-status.ts';
 import { jsonText } from './json.ts';
 import { addToOutbox } from './outbox-store.ts';
@@ -64,11 +72,14 @@ interface DecisionRow {
   readonly intent: IntentKind;
   readonly reference_price: string | null;
   readonly reference_price_at: Instant | null;
+  readonly mean_minute_volume: number | null;
+  readonly last_decision_at: Instant | null;
   readonly execution_exists: boolean;
   readonly universe_status: UniverseStatus | null;
   readonly universe_fetched_at: Instant | null;
   readonly in_universe: boolean | null;
   readonly universe_size: number | null;
+  readonly receipts: readonly ReceiptRow[];
 }
 
 interface ReceiptRow {
@@ -76,7 +87,7 @@ interface ReceiptRow {
   readonly adapter: ExecutionAdapter;
   readonly state: ReceiptState;
   readonly outcome: ReceiptOutcome | null;
-  readonly fencing_token: number;
+  /** Epoch milliseconds. */
   readonly lease_expires_at: Instant;
   readonly outcome_codes: readonly string[];
 }
@@ -98,12 +109,12 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
   const { account, limits, telemetry } = config;
   const lease = (now: Instant): Date => new Date(now + limits.receiptLeaseSeconds * second);
 
-  /** Runs work whose changes of breakers are counted once it is committed, and not when it is rolled back or repeated. */
+  /** Runs work whose changes of breakers and states are counted once it is committed, and not when it is rolled back or repeated. */
   const transact = async <T>(
-    work: (client: Queryable, transitions: BreakerTransition[]) => Promise<T>,
+    work: (client: Queryable, transitions: RouteTransition[]) => Promise<T>,
     options?: TransactionOptions,
   ): Promise<T> => {
-    let transitions: BreakerTransition[] = [];
+    let transitions: RouteTransition[] = [];
     const result = await inTransaction(
       pool,
       (client) => {
@@ -112,7 +123,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       },
       options,
     );
-    for (const { adapter, to } of transitions) telemetry.count('breaker_transitions_total', 1, { adapter, to });
+    countTransitions(telemetry, transitions);
     return result;
   };
 
@@ -200,7 +211,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
   /** Counts one finished exchange on the breakers. */
   const count = async (
     client: Queryable,
-    transitions: BreakerTransition[],
+    transitions: RouteTransition[],
     adapter: ExecutionAdapter,
     symbol: Ticker,
     verdict: TransportVerdict,
@@ -213,7 +224,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
   /** The settled receipt, unless this worker was overtaken. An unknown outcome may be settled again. */
   const settleReceipt = async (
     client: Queryable,
-    transitions: BreakerTransition[],
+    transitions: RouteTransition[],
     permit: WritePermit,
     settled: {
       readonly outcome: ReceiptOutcome;
@@ -224,19 +235,25 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       readonly verdict: TransportVerdict;
     },
     now: Instant,
-  ): Promise<ExecutionAdapter | null> => {
+  ): Promise<{ readonly adapter: ExecutionAdapter; readonly intent: IntentKind | null } | null> => {
     const at = new Date(now);
-    const result = await client.query<{ adapter: ExecutionAdapter; symbol: Ticker; previous: ReceiptOutcome | null }>(
+    const result = await client.query<{
+      adapter: ExecutionAdapter;
+      symbol: Ticker;
+      previous: ReceiptOutcome | null;
+      intent: IntentKind | null;
+    }>(
       `WITH before AS (SELECT id, outcome FROM broker_receipts WHERE id = $1 FOR UPDATE)
        UPDATE broker_receipts AS receipt SET state = 'settled', outcome = $3,
          outcome_codes = (SELECT array(SELECT DISTINCT code FROM unnest(receipt.outcome_codes || $4::text[]) AS code)),
          broker_order_id = coalesce($5, receipt.broker_order_id), http_status = coalesce($6, receipt.http_status), x_request_id = coalesce($7, receipt.x_request_id),
          response_json = coalesce($8::jsonb, receipt.response_json), settled_at = coalesce(receipt.settled_at, $9),
          resolved_at = CASE WHEN before.outcome = 'unknown' AND $3 <> 'unknown' THEN $9::timestamptz END,
-         next_check_at = $10, check_count = receipt.check_count + CASE WHEN before.outcome = 'unknown' THEN 1 ELSE 0 END
+         next_check_at = $10, check_count = receipt.check_count + CASE WHEN before.outcome = 'unknown' AND $3 <> 'unknown' THEN 1 ELSE 0 END
        FROM before
        WHERE receipt.id = before.id AND receipt.fencing_token = $2 AND (receipt.state = 'io' OR before.outcome = 'unknown')
-       RETURNING receipt.adapter, receipt.symbol, before.outcome AS previous`,
+       RETURNING receipt.adapter, receipt.symbol, before.outcome AS previous,
+         (SELECT intent FROM trade_decisions d WHERE d.id = receipt.trade_decision_id) AS intent`,
       [
         permit.receiptId,
         permit.fencingToken,
@@ -256,12 +273,12 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     if (row === undefined) return null;
     // One exchange is one sample: an unknown outcome was counted when it became unknown.
     if (row.previous !== 'unknown') await count(client, transitions, row.adapter, row.symbol, settled.verdict, now);
-    return row.adapter;
+    return row;
   };
 
   const claim = async (
     client: Queryable,
-    transitions: BreakerTransition[],
+    transitions: RouteTransition[],
     request: ExecutionRequest,
     adapter: ExecutionAdapter,
     asset: BrokerAsset | null,
@@ -271,14 +288,23 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     await lockAccount(client, account);
     const found = await client.query<DecisionRow>(
       `SELECT d.status, d.strategy_id, d.timeframe, d.event_ts, d.intent, d.reference_price, d.reference_price_at,
+         (d.decision_json #>> '{impact,inputs,mean_minute_volume}')::float8 AS mean_minute_volume,
+         (SELECT max(other.event_ts) FROM trade_decisions other
+           WHERE other.account_label = $2 AND other.strategy_id = d.strategy_id AND other.symbol = d.symbol AND other.action = d.action
+             AND other.status <> 'denied' AND other.event_ts < d.event_ts
+             AND other.event_ts > d.event_ts - make_interval(secs => $5)) AS last_decision_at,
          EXISTS (SELECT FROM executions e WHERE e.account_label = $2 AND e.client_order_id = $3) AS execution_exists,
          u.status AS universe_status, u.fetched_at AS universe_fetched_at, d.symbol = ANY(u.symbols) AS in_universe,
-         cardinality(u.symbols) AS universe_size
+         cardinality(u.symbols) AS universe_size,
+         (SELECT coalesce(json_agg(json_build_object('id', r.id, 'adapter', r.adapter, 'state', r.state, 'outcome', r.outcome,
+                   'lease_expires_at', floor(extract(epoch FROM r.lease_expires_at) * 1000), 'outcome_codes', r.outcome_codes)), '[]')
+            FROM broker_receipts r
+           WHERE r.account_label = $2 AND r.client_order_id = $3 AND r.operation = 'submit') AS receipts
        FROM trade_decisions d
        LEFT JOIN LATERAL (SELECT status, fetched_at, symbols FROM universe_resolutions
                            WHERE account_label = $2 AND resolved_at <= $4 ORDER BY resolved_at DESC LIMIT 1) u ON true
        WHERE d.id = $1 AND d.account_label = $2`,
-      [request.tradeDecisionId, account, order.clientOrderId, new Date(now)],
+      [request.tradeDecisionId, account, order.clientOrderId, new Date(now), limits.cooldownSeconds],
     );
     const [decision] = found.rows;
     if (decision === undefined)
@@ -286,13 +312,9 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     if (decision.execution_exists || !['planned', 'queued', 'unknown'].includes(decision.status))
       return { kind: 'finished' };
 
-    const receipts = await client.query<ReceiptRow>(
-      `SELECT id, adapter, state, outcome, fencing_token, lease_expires_at, outcome_codes FROM broker_receipts
-        WHERE account_label = $1 AND client_order_id = $2 AND operation = 'submit'`,
-      [account, order.clientOrderId],
-    );
-    const unresolved = receipts.rows.find((row) => row.state === 'io' || row.outcome === 'unknown');
-    const own = receipts.rows.find((row) => row.adapter === adapter);
+    const { receipts } = decision;
+    const unresolved = receipts.find((row) => row.state === 'io' || row.outcome === 'unknown');
+    const own = receipts.find((row) => row.adapter === adapter);
     if (unresolved !== undefined) {
       if (unresolved.state === 'io' && unresolved.lease_expires_at > now)
         return { kind: 'busy', until: unresolved.lease_expires_at };
@@ -334,8 +356,8 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       },
       unbounded: false,
       expiresAt: request.expiresAt,
-      meanMinuteVolume: null,
-      lastDecisionAt: null,
+      meanMinuteVolume: decision.mean_minute_volume,
+      lastDecisionAt: decision.last_decision_at,
     };
     const context = riskContext(facts, {
       phase: 'claim',
@@ -369,7 +391,9 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     if (!verdict.ok) return deny(verdict.codes, verdict.details);
 
     let skipped: FallbackReason | null = stateSkipReason(facts.adapterStates, adapter, order.symbol);
-    if (skipped === null) {
+    // A closed breaker admits without being asked; most claims meet no other.
+    const { global, own: ofSymbol } = statesFor(facts.adapterStates, adapter, order.symbol);
+    if (skipped === null && [global, ofSymbol].some((state) => state !== null && state.breaker !== 'closed')) {
       const admission = await admitThroughBreakers(client, account, adapter, order.symbol, now, limits);
       transitions.push(...admission.transitions);
       if (!admission.admitted) skipped = 'breaker_open';
@@ -408,6 +432,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       }),
 
     markInFlight: async (permit, now) => {
+      const until = lease(now);
       const result = await pool.query(
         `UPDATE broker_receipts AS receipt SET state = 'io', io_at = $3, lease_expires_at = $4
           WHERE id = $1 AND fencing_token = $2 AND state = 'claimed' AND lease_expires_at > $3
@@ -415,9 +440,9 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
             AND NOT EXISTS (SELECT FROM trading_controls
                              WHERE account_label = receipt.account_label AND control IN ('kill_switch', 'emergency_stop')
                                AND engaged AND superseded_at IS NULL)`,
-        [permit.receiptId, permit.fencingToken, new Date(now), lease(now)],
+        [permit.receiptId, permit.fencingToken, new Date(now), until],
       );
-      return result.rowCount === 1;
+      return result.rowCount === 1 ? until.getTime() : null;
     },
 
     release: (permit, codes, verdict, now) =>
@@ -426,7 +451,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
         const result = await client.query<{ adapter: ExecutionAdapter; symbol: Ticker }>(
           `UPDATE broker_receipts SET state = 'claimed', io_at = NULL, lease_expires_at = $3, fencing_token = next_fencing_token(),
              outcome_codes = (SELECT array(SELECT DISTINCT code FROM unnest(outcome_codes || $4::text[]) AS code))
-           WHERE id = $1 AND fencing_token = $2 AND state = 'io' RETURNING adapter, symbol`,
+           WHERE id = $1 AND fencing_token = $2 AND state IN ('claimed', 'io') RETURNING adapter, symbol`,
           [permit.receiptId, permit.fencingToken, new Date(now), codes],
         );
         const [row] = result.rows;
@@ -438,17 +463,17 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     settleOrder: (permit, { request, outcome, order, provenance, exchange, codes, verdict }, now) =>
       transact(async (client, transitions) => {
         await lockAccount(client, account);
-        const adapter = await settleReceipt(
+        const receipt = await settleReceipt(
           client,
           transitions,
           permit,
           { outcome, codes, exchange, brokerOrderId: order.id, nextCheckAt: null, verdict },
           now,
         );
-        if (adapter === null) return false;
+        if (receipt === null) return false;
         const at = new Date(now);
         const state = brokerStatusMeaning(order.status)?.state ?? 'acknowledged';
-        const correlation = correlationId(request, adapter);
+        const correlation = correlationId(request, receipt.adapter);
         await client.query(
           `INSERT INTO executions (account_label, trade_decision_id, client_order_id, alpaca_order_id, attempt, symbol, side, order_type,
              time_in_force, submitted_qty, filled_qty, avg_fill_price, state, broker_status, execution_expected_adapter,
@@ -484,11 +509,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
             at,
           ],
         );
-        const { rows } = await client.query<{ intent: IntentKind }>(
-          `SELECT intent FROM trade_decisions WHERE id = $1`,
-          [request.tradeDecisionId],
-        );
-        const ttl = rows[0]?.intent === 'entry' ? limits.entryTtlSeconds : limits.exitTtlSeconds;
+        const ttl = receipt.intent === 'entry' ? limits.entryTtlSeconds : limits.exitTtlSeconds;
         await addToOutbox(client, [
           {
             topic: 'followUp',
@@ -513,14 +534,15 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     settleRejected: (permit, { request, codes, message, exchange }, now) =>
       transact(async (client, transitions) => {
         await lockAccount(client, account);
-        const adapter = await settleReceipt(
+        const receipt = await settleReceipt(
           client,
           transitions,
           permit,
           { outcome: 'rejected', codes, exchange, brokerOrderId: null, nextCheckAt: null, verdict: 'answered' },
           now,
         );
-        if (adapter === null) return false;
+        if (receipt === null) return false;
+        const { adapter } = receipt;
         await refreshDecisionStatus(client, request.tradeDecisionId, {
           reasons: codes,
           details: jsonText(
@@ -533,14 +555,14 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     settleUnknown: (permit, { request, codes, exchange, verdict }, now) =>
       transact(async (client, transitions) => {
         await lockAccount(client, account);
-        const adapter = await settleReceipt(
+        const receipt = await settleReceipt(
           client,
           transitions,
           permit,
           { outcome: 'unknown', codes, exchange, brokerOrderId: null, nextCheckAt: now + second, verdict },
           now,
         );
-        if (adapter === null) return false;
+        if (receipt === null) return false;
         await addToOutbox(client, [
           {
             topic: 'followUp',
@@ -561,16 +583,33 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     settleAbsent: (permit, { request, failure, exchange, verdict }, now) =>
       transact(async (client, transitions) => {
         await lockAccount(client, account);
-        const adapter = await settleReceipt(
+        const refused = isUnknownRefusal(failure.code);
+        const receipt = await settleReceipt(
           client,
           transitions,
           permit,
-          { outcome: 'not_found', codes: [failure.code], exchange, brokerOrderId: null, nextCheckAt: null, verdict },
+          {
+            outcome: refused ? 'rejected' : 'not_found',
+            codes: [failure.code],
+            exchange,
+            brokerOrderId: null,
+            nextCheckAt: null,
+            verdict,
+          },
           now,
         );
-        if (adapter === null) return 'superseded';
+        if (receipt === null) return 'superseded';
+        const { adapter } = receipt;
+        if (refused) {
+          await refreshDecisionStatus(client, request.tradeDecisionId, {
+            reasons: ['broker_rejected_other'],
+            details: jsonText({ broker_rejected_other: { adapter, because: failure.code, at: toText(now) } }),
+          });
+          return 'rejected';
+        }
         if (adapter === 'lean' && config.fallback === 'alpaca') {
           await moveToFallback(client, request, failure, now);
+          transitions.push(...(await containFallbacks(client, account, request.order.symbol, now, limits)));
           await refreshDecisionStatus(client, request.tradeDecisionId, {});
           return 'fallen_back';
         }

@@ -34,6 +34,8 @@ export const runtimePrivileges: Readonly<Record<string, RuntimePrivileges>> = {
   account_activities: appendOnly,
   position_snapshots: appendOnly,
   execution_tca_metrics: mutable,
+  booked_fills: readOnly,
+  fill_movements: readOnly,
   execution_tca_by_strategy: readOnly,
   execution_tca_by_strategy_symbol: readOnly,
   adapter_states: appendAndUpdate('superseded_at', 'consecutive_failures', 'window_stats'),

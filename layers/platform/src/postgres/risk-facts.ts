@@ -53,6 +53,7 @@ interface FactsRow {
     limit_price: string | null;
     kind: Commitment['kind'];
   }[];
+  readonly reduce_only_symbols: Ticker[];
   readonly orders: { last_minute: number; session: number; notional: string };
   readonly strategies: {
     strategy_id: string;
@@ -128,6 +129,9 @@ SELECT
       WHERE $4::text IS NULL AND d.account_label = $1 AND d.status IN ('planned', 'queued') AND d.expires_at > $2
         AND NOT EXISTS (SELECT FROM broker_receipts r WHERE r.trade_decision_id = d.id)
    ) AS commitment) AS commitments,
+  (SELECT coalesce(json_agg(DISTINCT symbol), '[]') FROM reconciliation_breaks
+    WHERE account_label = $1 AND status IN ('open', 'escalated') AND break_type IN ('external_order', 'position_qty_mismatch')
+      AND symbol IS NOT NULL) AS reduce_only_symbols,
   (SELECT json_build_object(
             'last_minute', count(*) FILTER (WHERE claimed_at > $2::timestamptz - interval '60 seconds'),
             'session', count(*),
@@ -234,6 +238,7 @@ export const readRiskFacts = async (
       limitPrice: one.limit_price === null ? null : decimal(one.limit_price),
       price: commitmentPrice(one, snapshot),
     })),
+    reduceOnlySymbols: new Set(row.reduce_only_symbols),
     ordersLastMinute: row.orders.last_minute,
     ordersInSession: row.orders.session,
     sessionNotional: row.orders.notional,

@@ -16,6 +16,15 @@ const countCodes = (table: string, dimension: string, column: string, condition 
   `SELECT json_build_object('${dimension}', code), count(*) FROM ${table}, unnest(${column}) AS code
    WHERE account_label = $1 AND ${condition} GROUP BY code`;
 
+/** Changes of a column along the rows of an adapter, or of a symbol on it; the first row changes what holds without one. */
+const transitions = (column: 'breaker' | 'state', initial: string): string =>
+  `SELECT json_build_object('adapter', adapter, 'to', ${column}), count(*)
+    FROM (
+      SELECT adapter, ${column}, lag(${column}, 1, '${initial}')
+          OVER (PARTITION BY adapter, coalesce(symbol, '*') ORDER BY at, created_at) AS previous
+      FROM adapter_states WHERE account_label = $1
+    ) s WHERE ${column} <> previous GROUP BY adapter, ${column}`;
+
 const submits = `operation = 'submit'`;
 const tradingWindow = `consumer = 'trading' AND finished_at IS NOT NULL`;
 
@@ -58,12 +67,8 @@ const counters: Readonly<Partial<Record<CounterName, string>>> = {
   order_feed_events_total: count('execution_order_events'),
   order_feed_illegal_transition_total: count('reconciliation_breaks', `break_type = 'illegal_transition'`),
   reconciliation_breaks_total: countBy('reconciliation_breaks', 'type', 'break_type'),
-  breaker_transitions_total: `SELECT json_build_object('adapter', adapter, 'to', breaker), count(*)
-    FROM (
-      SELECT adapter, breaker, lag(breaker, 1, 'closed') OVER (PARTITION BY adapter, coalesce(symbol, '*') ORDER BY at, created_at)
-        AS previous
-      FROM adapter_states WHERE account_label = $1
-    ) s WHERE breaker <> previous GROUP BY adapter, breaker`,
+  breaker_transitions_total: transitions('breaker', 'closed'),
+  adapter_transitions_total: transitions('state', 'enabled'),
   incidents_total: countCodes('safety_incidents', 'code', 'trigger_codes'),
   dead_letters_total: countBy('dead_letters', 'source', 'source'),
 };

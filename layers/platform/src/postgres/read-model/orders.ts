@@ -138,13 +138,13 @@ export interface ProvenanceSummary {
   }[];
 }
 
-/** One row of counts over the executions of account `$1` submitted at or after `since`, an SQL expression. */
-export const provenanceCounts = (since: string): string => `WITH routes AS (
+/** One row of counts over the executions of account `$1` submitted from `since` (to `until`), SQL expressions. */
+export const provenanceCounts = (since: string, until = `'infinity'`): string => `WITH routes AS (
        SELECT execution_expected_adapter AS expected, execution_actual_adapter AS actual, count(*)::float8 AS count,
          sum(execution_fallback_count)::float8 AS fallbacks,
          coalesce('unknown' IN (execution_expected_adapter, execution_actual_adapter), true) AS incomplete
        FROM executions
-       WHERE account_label = $1 AND submitted_at >= ${since}
+       WHERE account_label = $1 AND submitted_at >= ${since} AND submitted_at <= ${until}
        GROUP BY execution_expected_adapter, execution_actual_adapter
      )
      SELECT coalesce(sum(count), 0) AS total,

@@ -10,6 +10,9 @@ import type {
 } from '@torghut/domain';
 import { readOperationalMeasures } from '../operational-measures.ts';
 import type { Pool, Queryable } from '../pool.ts';
+import { type AdapterStatesRead, readAdapterStates } from '../adapter-states-store.ts';
+import { type ControlsRead, readControls } from '../controls-store.ts';
+import { type BurnInReads, readBurnIn } from './burn-in.ts';
 import { readCounters, readHistograms } from './measurements.ts';
 import { type Operations, readOperations } from './operations.ts';
 import {
@@ -31,6 +34,7 @@ import {
 } from './research.ts';
 import { readFreshnessInput, readSessionToday, type SessionToday } from './signal-windows.ts';
 import { inSnapshot } from './sql.ts';
+import { readWhy, type WhyRows } from './why.ts';
 
 export interface StatusReads {
   readonly operations: Operations;
@@ -64,6 +68,12 @@ export interface OperatorReadModel {
   decisions(filter: RowFilter<DecisionStatus>): Promise<readonly DecisionRow[]>;
   executions(filter: RowFilter<OrderState>): Promise<readonly ExecutionRow[]>;
   provenance(since: Instant): Promise<ProvenanceSummary>;
+  /** The rows behind a decision or an order; null when no row names the id. */
+  why(id: string): Promise<WhyRows | null>;
+  burnIn(since: Instant, until: Instant): Promise<BurnInReads>;
+  controls(): Promise<ControlsRead>;
+  /** The states in force and the newest `history` changes. */
+  adapters(history: number): Promise<AdapterStatesRead>;
 }
 
 const readStatus = async (db: Queryable, account: AccountLabel, now: Instant): Promise<StatusReads> => {
@@ -93,4 +103,8 @@ export const operatorReadModel = (pool: Pool, account: AccountLabel): OperatorRe
   decisions: (filter) => listDecisions(pool, account, filter),
   executions: (filter) => listExecutions(pool, account, filter),
   provenance: (since) => readProvenance(pool, account, since),
+  why: (id) => inSnapshot(pool, (db) => readWhy(db, account, id)),
+  burnIn: (since, until) => inSnapshot(pool, (db) => readBurnIn(db, account, since, until)),
+  controls: () => readControls(pool, account),
+  adapters: (history) => inSnapshot(pool, (db) => readAdapterStates(db, account, history)),
 });
