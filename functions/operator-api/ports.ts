@@ -1,5 +1,13 @@
-import type { Clock, FreshnessLimits, Instant } from '@torghut/domain';
-import type { BootCheck, InvocationTelemetry, OperatorReadModel } from '@torghut/platform';
+import type { Clock, DeploymentSwitches, FreshnessLimits, Instant } from '@torghut/domain';
+import type {
+  AdapterStateChange,
+  AdapterStateChanged,
+  BootCheck,
+  ControlChange,
+  ControlChanged,
+  InvocationTelemetry,
+  OperatorReadModel,
+} from '@torghut/platform';
 
 /** What a dependency answered when it was asked. */
 export interface Probe {
@@ -11,6 +19,10 @@ export interface OperatorApiPorts {
   readonly clock: Clock;
   readonly telemetry: InvocationTelemetry;
   readonly reads: OperatorReadModel;
+  readonly commands: {
+    readonly changeControl: (change: ControlChange, now: Instant) => Promise<ControlChanged>;
+    readonly changeAdapter: (change: AdapterStateChange, now: Instant) => Promise<AdapterStateChanged>;
+  };
   readonly checkBoot: (now: Instant) => Promise<BootCheck>;
   readonly probes: {
     readonly clickhouse: () => Promise<Probe>;
@@ -21,6 +33,7 @@ export interface OperatorApiPorts {
 
 export interface OperatorApiConfiguration {
   readonly mode: 'paper' | 'live';
+  readonly deployment: DeploymentSwitches;
   readonly llmStage: number;
   /** Research runs that an evidence continuity check looks at unless the request says otherwise. */
   readonly evidenceRunLimit: number;

@@ -1,12 +1,36 @@
 import { evaluateFreshness, hour, toText } from '@torghut/domain';
-import { expositionContentType, get, type HttpAnswer, openGet, renderExposition, type Route } from '@torghut/platform';
+import {
+  expositionContentType,
+  get,
+  type HttpAnswer,
+  openGet,
+  post,
+  renderExposition,
+  type Route,
+} from '@torghut/platform';
+import { burnInBody } from './burn-in.ts';
+import { adaptersBody, controlsBody, setAdapter, setControl } from './commands.ts';
 import { type EvidenceContinuity, evidenceContinuity } from './evidence-continuity.ts';
 import { metricSamples, metricsBody } from './measurements.ts';
 import type { OperatorApiPorts } from './ports.ts';
-import { decisionQuery, evidenceQuery, executionQuery, sinceQuery } from './queries.ts';
+import {
+  adapterChange,
+  adapterQuery,
+  adapterSymbolQuery,
+  burnInQuery,
+  controlChange,
+  controlQuery,
+  decisionQuery,
+  evidenceQuery,
+  executionQuery,
+  historyQuery,
+  sinceQuery,
+  whyQuery,
+} from './queries.ts';
 import { readiness } from './readiness.ts';
 import { remembered } from './remembered.ts';
 import { autonomyBody, statusBody } from './status.ts';
+import { whyBody } from './why.ts';
 
 /** How far back an answer goes that is asked without `since`. */
 const defaultSpanMs = 24 * hour;
@@ -110,6 +134,52 @@ export const run = (ports: OperatorApiPorts): readonly Route[] => {
         return json({ as_of: toText(now), since: toText(since), ...(await reads.provenance(since)) });
       },
       sinceQuery,
+    ),
+
+    get(
+      '/trading/why/{id}',
+      async ({ query: { id } }) => {
+        const rows = await reads.why(id);
+        return rows === null
+          ? json({ error: 'not_found', expected: 'the id of a decision or an order of the account', found: id }, 404)
+          : json(whyBody(rows, id, reads.account, clock.now()));
+      },
+      whyQuery,
+    ),
+
+    get(
+      '/trading/burn-in',
+      async ({ query: { hours } }) => {
+        const until = clock.now();
+        const since = until - hours * hour;
+        return json(burnInBody(await reads.burnIn(since, until), reads.account, configuration, since, until));
+      },
+      burnInQuery,
+    ),
+
+    get('/trading/controls', async () =>
+      json(controlsBody(await reads.controls(), reads.account, configuration, clock)),
+    ),
+
+    post('/trading/controls/{control}', { query: controlQuery, body: controlChange }, ({ query, body, identity }) =>
+      setControl(ports, query.control, body, identity),
+    ),
+
+    get(
+      '/trading/adapters',
+      async ({ query: { limit } }) => json(adaptersBody(await reads.adapters(limit), reads.account, clock)),
+      historyQuery,
+    ),
+
+    post('/trading/adapters/{adapter}', { query: adapterQuery, body: adapterChange }, ({ query, body, identity }) =>
+      setAdapter(ports, { adapter: query.adapter, symbol: null, state: body.state }, body, identity),
+    ),
+
+    post(
+      '/trading/adapters/{adapter}/{symbol}',
+      { query: adapterSymbolQuery, body: adapterChange },
+      ({ query, body, identity }) =>
+        setAdapter(ports, { adapter: query.adapter, symbol: query.symbol, state: body.state }, body, identity),
     ),
 
     get('/trading/health', async () => {

@@ -1,4 +1,13 @@
-import { checkBoot, connect, operatorReadModel, type Environment, type Overrides, type Pool } from '@torghut/platform';
+import {
+  changeAdapterState,
+  changeControl,
+  checkBoot,
+  connect,
+  operatorReadModel,
+  type Environment,
+  type Overrides,
+  type Pool,
+} from '@torghut/platform';
 import type { OperatorApiPorts, Probe } from './ports.ts';
 import { httpProbe } from './probes.ts';
 
@@ -21,10 +30,20 @@ export const wire = async (
   const connections = connect('operator-api', environment, overrides);
   const { settings, clock, telemetry, codeHash } = connections;
   const pool = overrides.pool ?? (await connections.database());
+  const account = settings.TRADING_ACCOUNT_LABEL;
+  const adapterRules = {
+    freshness: settings.limits,
+    paritySymbols: settings.TRADING_PARITY_SYMBOLS,
+    parityMaxSessions: settings.limits.parityPassMaxSessions,
+  };
   return {
     clock,
     telemetry,
-    reads: operatorReadModel(pool, settings.TRADING_ACCOUNT_LABEL),
+    reads: operatorReadModel(pool, account),
+    commands: {
+      changeControl: (change, now) => changeControl(pool, account, change, now),
+      changeAdapter: (change, now) => changeAdapterState(pool, account, change, adapterRules, now),
+    },
     checkBoot: (now) => checkBoot(pool, { now }),
     probes: {
       clickhouse:
@@ -35,6 +54,11 @@ export const wire = async (
     },
     configuration: {
       mode: settings.TRADING_MODE,
+      deployment: {
+        tradingEnabled: settings.TRADING_ENABLED,
+        liveEnabled: settings.TRADING_LIVE_ENABLED,
+        autonomyEnabled: settings.TRADING_AUTONOMY_ENABLED,
+      },
       llmStage: settings.LLM_STAGE,
       evidenceRunLimit: settings.TRADING_EVIDENCE_CONTINUITY_RUN_LIMIT,
       freshness: settings.limits,

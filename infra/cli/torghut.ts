@@ -3,15 +3,42 @@
  * `--help` and sets the exit code (2: words it cannot carry out).
  */
 
+import type { CommandDefinition } from './operator/command.ts';
+
 interface Command {
   readonly summary: string;
   readonly program: () => Promise<unknown>;
 }
 
+const askOperatorApi = async <Plan>(command: CommandDefinition<Plan>): Promise<void> => {
+  const { runCommand } = await import('./operator/command.ts');
+  process.exitCode = await runCommand(command, process.argv.slice(2));
+};
+
 const commands: Readonly<Record<string, Command>> = {
   'verify-deployment': {
     summary: 'evidence that a deployment works, one line per check; fails with a reason',
     program: () => import('./verify-deployment/main.ts'),
+  },
+  why: {
+    summary: 'one order or decision from signal to profit, from stored rows',
+    program: async () => askOperatorApi((await import('./why/command.ts')).command),
+  },
+  'burn-in': {
+    summary: 'what 24 hours of paper trading show, with a verdict, as evidence',
+    program: async () => askOperatorApi((await import('./burn-in/command.ts')).command),
+  },
+  control: {
+    summary: 'list, engage or release what stops orders: kill switch, reduce-only, trading',
+    program: async () => askOperatorApi((await import('./control.ts')).command),
+  },
+  adapter: {
+    summary: 'list adapters, and enable, disable, canary or review one, for all symbols or one',
+    program: async () => askOperatorApi((await import('./adapter.ts')).command),
+  },
+  breaks: {
+    summary: 'reconciliation breaks that wait for a person: list, accept, escalate',
+    program: () => import('./breaks.ts'),
   },
   database: {
     summary: 'migrate a ledger as its owner, or derive the routes of imported executions',

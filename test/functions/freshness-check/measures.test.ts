@@ -102,6 +102,16 @@ describe('the freshness check', () => {
     );
     await insertRow(loop.database.app, 'executions', sampleRow('executions', { submitted_at: toText(midSession) }));
     await insertRow(loop.database.app, 'execution_tca_metrics', sampleRow('execution_tca_metrics'));
+    await insertRow(
+      loop.database.app,
+      'reconciliation_runs',
+      sampleRow('reconciliation_runs', {
+        scope: 'nightly',
+        status: 'completed',
+        scheduled_for: toText(midSession),
+        finished_at: toText(midSession),
+      }),
+    );
     const { gauges, error } = await invoke();
     expect(error).toBeNull();
     expect(gauges.get('microbar_lag_seconds')).toBe(40);

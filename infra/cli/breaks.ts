@@ -1,0 +1,92 @@
+import { accountLabelPattern, type AccountLabel } from '@torghut/domain';
+import { decideBreak, type BreakDecision } from '@torghut/platform';
+import pg from 'pg';
+import { parseWords, UsageError } from './options.ts';
+
+/**
+ * Reconciliation breaks that wait for a person: `list` shows them, `accept` and `escalate` decide one. The connection is
+ * DATABASE_URL, so that no password stands in a process list.
+ */
+const usage = `usage: npx torghut breaks --account LABEL list | accept ID --actor NAME | escalate ID --actor NAME
+  list       open and escalated breaks, critical ones first
+  accept     adopt what the broker says: positions and cash count from it, and what the break contained is free again,
+             but for adapters that were closed to the symbol: those are opened with torghut adapter
+  escalate   leave it to somebody else; what it contains stays contained
+DATABASE_URL is the connection of a member of torghut_app.`;
+
+interface StandingBreak {
+  readonly id: string;
+  readonly created_at: Date;
+  readonly status: string;
+  readonly severity: string;
+  readonly break_type: string;
+  readonly symbol: string | null;
+  readonly order_ref: string | null;
+  readonly ours: object;
+  readonly theirs: object;
+}
+
+const list = async (client: pg.Client, account: AccountLabel): Promise<void> => {
+  const { rows } = await client.query<StandingBreak>(
+    `SELECT id, created_at, status, severity, break_type, symbol, order_ref, ours, theirs FROM reconciliation_breaks
+      WHERE account_label = $1 AND status IN ('open', 'escalated') ORDER BY severity = 'critical' DESC, created_at`,
+    [account],
+  );
+  for (const row of rows) {
+    const about = [row.symbol, row.order_ref].filter((part) => part !== null).join(' ');
+    console.log(
+      `${row.id}  ${row.created_at.toISOString()}  ${row.status} ${row.severity}  ${row.break_type}  ${about}`,
+    );
+    console.log(`  ours ${JSON.stringify(row.ours)}, theirs ${JSON.stringify(row.theirs)}`);
+  }
+  console.log(`${rows.length} breaks of ${account} wait for a person`);
+};
+
+const decisions: Readonly<Record<string, BreakDecision>> = { accept: 'accepted', escalate: 'escalated' };
+
+const main = async (): Promise<void> => {
+  const { values, positionals } = parseWords(process.argv.slice(2), {
+    account: { type: 'string' },
+    actor: { type: 'string' },
+    help: { type: 'boolean' },
+  });
+  if (values.help === true) {
+    console.log(usage);
+    return;
+  }
+  const [command = '', id, ...rest] = positionals;
+  const decision = decisions[command];
+  const account = values.account ?? '';
+  if (!accountLabelPattern.test(account))
+    throw new UsageError(`--account: expected lower-case letters, digits, _ or -, found "${account}"`);
+  if (rest.length > 0 || (command === 'list' ? id !== undefined : decision === undefined || id === undefined))
+    throw new UsageError(`expected list, accept ID or escalate ID, found "${positionals.join(' ')}"\n${usage}`);
+  const actor = values.actor?.trim() ?? '';
+  if (decision !== undefined && (actor === '' || actor.length > 128))
+    throw new UsageError('--actor: expected who decides, in at most 128 characters');
+  const connectionString = process.env['DATABASE_URL'];
+  if (connectionString === undefined) throw new UsageError('DATABASE_URL: expected a postgres:// URL, found none');
+  const client = new pg.Client({ connectionString, application_name: 'torghut-breaks' });
+  await client.connect();
+  try {
+    if (decision === undefined || id === undefined) {
+      await list(client, account as AccountLabel);
+      return;
+    }
+    const decided = await decideBreak(client, account as AccountLabel, id, decision, actor);
+    if (decided === null)
+      throw new UsageError(
+        `expected an open or escalated break ${id} of ${account}, found none: see torghut breaks list`,
+      );
+    console.log(`${decided.break_type} ${decided.symbol ?? ''} ${decision} by ${actor}`.replace('  ', ' '));
+  } finally {
+    await client.end();
+  }
+};
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
