@@ -1,0 +1,165 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseOptions, UsageError } from '../../infra/cli/options.ts';
+import { startClickHouse } from '../../infra/local/engines/clickhouse.ts';
+import { startPostgres } from '../../infra/local/engines/postgres.ts';
+import { openLaboratory, type Servers } from './laboratory.ts';
+import { violationMark } from './run.ts';
+import { shrink } from './shrink.ts';
+import { simulate, type Simulation } from './simulate.ts';
+import { ingestStreams } from './streams.ts';
+
+const usage = `usage: npm run simulate -- [options]
+  --seeds N       how many seeds, by default 100
+  --from S        the first of them, by default 1
+  --workers N     processes, by default one for each core
+  --json FILE     write {"seeds", "days", "steps", "faults", "violations"}
+  --seed K        run one seed only; when it fails, what it fails without is left out step by step
+  --trace         with --seed: print everything that happens`;
+
+interface Arguments {
+  readonly help: boolean;
+  readonly seeds: number;
+  readonly from: number;
+  readonly workers: number;
+  readonly json: string | null;
+  readonly seed: number | null;
+  readonly trace: boolean;
+}
+
+const readArguments = (): Arguments => {
+  const values = parseOptions(process.argv.slice(2), {
+    help: { type: 'boolean', default: false },
+    seeds: { type: 'string', default: '100' },
+    from: { type: 'string', default: '1' },
+    workers: { type: 'string', default: String(availableParallelism()) },
+    json: { type: 'string' },
+    seed: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+  });
+  const count = (name: string, text: string): number => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new UsageError(`--${name}: expected a whole number of at least 1, found "${text}"`);
+    return value;
+  };
+  if (values.trace && values.seed === undefined) throw new UsageError('--trace: expected --seed K with it, found none');
+  return {
+    help: values.help,
+    seeds: count('seeds', values.seeds),
+    from: count('from', values.from),
+    workers: count('workers', values.workers),
+    json: values.json ?? null,
+    seed: values.seed === undefined ? null : count('seed', values.seed),
+    trace: values.trace,
+  };
+};
+
+const withServers = async <T>(work: (servers: Servers) => Promise<T>): Promise<T> => {
+  const directory = await mkdtemp(join(tmpdir(), 'torghut-simulation-'));
+  const postgres = await startPostgres({ dataDir: `${directory}-postgres`, persistent: false });
+  try {
+    const clickhouse = await startClickHouse({ dataDir: join(directory, 'clickhouse') });
+    try {
+      return await work({ postgres, clickhouse: await ingestStreams(clickhouse.url) });
+    } finally {
+      await clickhouse.stop();
+    }
+  } finally {
+    await postgres.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+};
+
+const replayCommand = (seed: number): string => `npm run simulate -- --seed ${seed} --trace`;
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+/** Runs one seed and, when it fails, shrinks it. Resolves with whether it passed. */
+const examine = async (servers: Servers, seed: number, trace: boolean): Promise<boolean> => {
+  const laboratory = await openLaboratory(servers);
+  try {
+    const result = await laboratory.run({ seed, ...(trace ? { onTrace: print } : {}) });
+    print(
+      `seed ${seed}: ${result.scenario.day}, ${result.steps} steps, ${result.faults.length} faults, ${result.violations.length} violations, trace ${result.traceHash.slice(0, 16)}`,
+    );
+    for (const { step, invariant, detail } of result.violations) print(`  step ${step}: ${invariant}: ${detail}`);
+    const [first] = result.violations;
+    if (first === undefined) return true;
+    const { kept, runs } = await shrink(laboratory, result, first.invariant);
+    print(`smallest that still violates ${first.invariant}, after ${runs} runs:`);
+    const kinds = new Map(result.faults.map(({ key, kind }) => [key, kind]));
+    for (const key of kept) print(`  ${kinds.has(key) ? `${kinds.get(key) ?? ''} at ` : ''}${key}`);
+    print('what happens then, up to the violation:');
+    let violated = false;
+    await laboratory.run({
+      seed,
+      only: new Set(kept),
+      onTrace: (line) => {
+        if (!violated) print(line);
+        violated ||= line.startsWith(violationMark);
+      },
+    });
+    return false;
+  } finally {
+    await laboratory.close();
+  }
+};
+
+const run = async (servers: Servers, { seeds, from, workers }: Arguments): Promise<Simulation> => {
+  const startedAt = performance.now();
+  let done = 0;
+  let violations = 0;
+  let shownAt = startedAt;
+  const simulation = await simulate({
+    servers,
+    seeds: Array.from({ length: seeds }, (_, index) => from + index),
+    workers,
+    onReport: (report) => {
+      done += 1;
+      violations += report.violations.length;
+      const [first] = report.violations;
+      if (first !== undefined)
+        print(`seed ${report.seed}: ${first.invariant}: ${first.detail}; ${replayCommand(report.seed)}`);
+      const now = performance.now();
+      if (now - shownAt < 5_000 && done < seeds) return;
+      shownAt = now;
+      const rate = done / ((now - startedAt) / 1_000);
+      print(
+        `${done} of ${seeds} seeds, ${rate.toFixed(1)} seeds/s, ${violations} violations, ${Math.ceil((seeds - done) / rate)} s to go`,
+      );
+    },
+  });
+  print(
+    `${simulation.seeds} seeds, ${simulation.days} simulated days, ${simulation.steps} steps, ${Object.values(simulation.faults).reduce((sum, count) => sum + count, 0)} faults, ${simulation.violations.length} violations in ${((performance.now() - startedAt) / 1_000).toFixed(0)} s`,
+  );
+  for (const [kind, count] of Object.entries(simulation.faults)) print(`  ${kind} ${count}`);
+  return simulation;
+};
+
+const main = async (): Promise<number> => {
+  const options = readArguments();
+  if (options.help) {
+    print(usage);
+    return 0;
+  }
+  return withServers(async (servers) => {
+    if (options.seed !== null) return (await examine(servers, options.seed, options.trace)) ? 0 : 1;
+    const simulation = await run(servers, options);
+    if (options.json !== null) {
+      const violations = simulation.violations.map(({ seed, invariant, step }) => ({ seed, invariant, step }));
+      await writeFile(options.json, `${JSON.stringify({ ...simulation, violations }, null, 2)}\n`);
+    }
+    return simulation.violations.length === 0 ? 0 : 1;
+  });
+};
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message}\n${usage}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,428 @@
+import {
+  deployment,
+  floorTo,
+  minute,
+  publishOutbox,
+  queues as queueContract,
+  secretKeys,
+  second,
+  sha256,
+  toText,
+  type AccountLabel,
+  type FunctionName,
+  type Instant,
+  type QueueName,
+} from '@torghut/domain';
+import {
+  createMemoryTelemetry,
+  enterInitialStage,
+  fixedCredentials,
+  httpExchange,
+  postgresOutbox,
+  seedControls,
+  type ClickHouse,
+  type InvocationTelemetry,
+  type LambdaFunction,
+  type Overrides,
+  type Pool,
+  type SecretsReader,
+} from '@torghut/platform';
+import type { Context } from 'aws-lambda';
+import * as alpacaRouter from '../../functions/alpaca-router/handler.ts';
+import * as alpacaRouterWire from '../../functions/alpaca-router/wire.ts';
+import * as autonomyCycle from '../../functions/autonomy-cycle/handler.ts';
+import * as autonomyCycleWire from '../../functions/autonomy-cycle/wire.ts';
+import * as leanRouter from '../../functions/lean-router/handler.ts';
+import * as leanRouterWire from '../../functions/lean-router/wire.ts';
+import * as orderSync from '../../functions/order-sync/handler.ts';
+import * as orderSyncWire from '../../functions/order-sync/wire.ts';
+import { lambdaContexts } from '../../infra/local/aws/lambda-context.ts';
+import { draw } from '../../infra/local/twins/random.ts';
+import {
+  startAlpacaTwin,
+  startJangarTwin,
+  startLeanTwin,
+  type AlpacaTwin,
+  type JangarTwin,
+  type LeanTwin,
+} from '../../infra/local/twins/index.ts';
+import { simulatedDatabase } from './database.ts';
+import type { Faults } from './faults.ts';
+import { Gates } from './gates.ts';
+import { resetShared } from './ledger.ts';
+import { marketSymbols, SimulatedMarket } from './market.ts';
+import { queueNames, simulatedQueues, type SimulatedQueues } from './messages.ts';
+import { simulatedExchange, type AnsweredLookup } from './network.ts';
+import { planDecision } from './planner.ts';
+import type { Act, Scenario, StreamName } from './scenario.ts';
+import { Scheduler, type Actor } from './scheduler.ts';
+import { simulatedSignals } from './signals.ts';
+
+/** What a worker keeps from one run to the next. */
+export interface Resources {
+  /** As the role of the functions. */
+  readonly app: Pool;
+  readonly owner: Pool;
+  readonly clickhouse: ClickHouse;
+  /** Settings that name the tables of a stream. */
+  readonly tables: (stream: StreamName) => Readonly<Record<string, string>>;
+}
+
+const codeHash = 'c0de'.repeat(16);
+const keys = { keyId: 'PKSIMULATION', secretKey: 'secret' };
+
+/** The only secret that is asked for: everything else the functions need is given to them. */
+const secrets: SecretsReader = {
+  get: (_id, schema) => Promise.resolve(schema.parse({ key_id: keys.keyId, secret_key: keys.secretKey })),
+  credentials: (_id, schema) => fixedCredentials(schema.parse({ key_id: keys.keyId, secret_key: keys.secretKey })),
+};
+
+type Simulated = Extract<FunctionName, 'autonomy-cycle' | 'order-sync' | 'lean-router' | 'alpaca-router'>;
+const timeouts: Readonly<Record<Simulated, number>> = {
+  'autonomy-cycle': 50,
+  'order-sync': 45,
+  'lean-router': deployment.routerTimeoutSeconds,
+  'alpaca-router': deployment.routerTimeoutSeconds,
+};
+const consumers: Readonly<Record<QueueName, Simulated>> = {
+  lean: 'lean-router',
+  alpaca: 'alpaca-router',
+  followUp: 'order-sync',
+};
+
+type ScheduledFunction = 'order-sync' | 'autonomy-cycle';
+const tickKey = (name: ScheduledFunction, at: Instant): string => `tick:${name}:${toText(at)}`;
+
+/** What fires while a scenario lasts, by name. */
+export const ticksOf = ({
+  startAt,
+  endAt,
+  stream,
+}: Scenario): readonly { readonly key: string; readonly at: Instant; readonly name: ScheduledFunction }[] => {
+  const names: readonly ScheduledFunction[] = stream === null ? ['order-sync'] : ['order-sync', 'autonomy-cycle'];
+  const minutes = Array.from(
+    { length: Math.ceil((endAt - startAt) / minute) },
+    (_, index) => floorTo(startAt, minute) + index * minute,
+  );
+  return minutes.flatMap((at) => names.map((name) => ({ key: tickKey(name, at), at, name })));
+};
+
+export interface World {
+  readonly account: AccountLabel;
+  readonly scheduler: Scheduler;
+  readonly queues: SimulatedQueues;
+  readonly twins: { readonly alpaca: AlpacaTwin; readonly lean: LeanTwin; readonly jangar: JangarTwin };
+  /** Puts one run of the order sync on the schedule; the trading cycle too while decisions are wanted. */
+  readonly tick: (at: Instant, functions: readonly ScheduledFunction[]) => void;
+  /** Something a person does, in force at once. */
+  readonly perform: (act: Act) => Promise<void>;
+  readonly running: () => number;
+  readonly close: () => Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly scenario: Scenario;
+  readonly faults: Faults;
+  readonly resources: Resources;
+  readonly trace: (line: string) => void;
+  /** After a venue may have done something. */
+  readonly onEffect: (world: World, key: string) => void;
+  /** After something a person did is in force. */
+  readonly onAct: (world: World, act: Act, applied: boolean) => Promise<void>;
+  /** After an actor committed something, before anybody else acts. */
+  readonly onCommit: (world: World, actor: Actor, statements: readonly string[]) => Promise<void>;
+  readonly onLookup: (lookup: AnsweredLookup) => void;
+  /** When the broker does what no cap can hold. */
+  readonly onUnforeseen: () => void;
+  readonly isWanted: (key: string) => boolean;
+}
+
+const countersOnly = (trace: (line: string) => void): InvocationTelemetry => {
+  const telemetry = createMemoryTelemetry({ keptLines: 0 });
+  const none = (): void => undefined;
+  return {
+    ...telemetry,
+    info: none,
+    warn: none,
+    error: (message, fields) => {
+      const error = fields?.['error'];
+      trace(`      ${message}${error instanceof Error ? `: ${error.message}` : ''}`);
+    },
+  };
+};
+
+/** The control plane with its real handlers, over one account of the worker's database and venues of its own. */
+export const startWorld = async (options: WorldOptions): Promise<World> => {
+  const { scenario, faults, resources, trace, isWanted } = options;
+  const { seed, startAt } = scenario;
+  const account = `sim-${seed}` as AccountLabel;
+  // The minute before the first tick is for what a running system has done before.
+  const scheduler = new Scheduler(seed, startAt - 20 * second);
+  const gates = new Gates(scheduler, faults, trace);
+  const market = new SimulatedMarket();
+  const queues = simulatedQueues(scheduler, gates, faults);
+  const venueClock = scheduler.clock(0, () => null);
+
+  await resetShared(resources.owner, seed);
+  await seedControls(resources.owner, {
+    accountLabel: account,
+    killSwitch: false,
+    tradingEnabled: true,
+    autonomyEnabled: true,
+    tradingMode: 'paper',
+    actor: 'simulation',
+    at: scheduler.now(),
+  });
+  await enterInitialStage(resources.owner, account, 'paper', 'simulation', scheduler.now());
+
+  const alpaca = await startAlpacaTwin({
+    clock: venueClock,
+    marketData: market,
+    symbols: marketSymbols,
+    seed,
+    partialFillShare: scenario.partialFillShare,
+    cancelLatencyMs: scenario.cancelLatencyMs,
+  });
+  const lean = await startLeanTwin({ clock: venueClock, brokerUrl: alpaca.url, credentials: keys, seed });
+  const jangar = await startJangarTwin({ clock: venueClock, symbols: scenario.symbols, seed });
+
+  const database = simulatedDatabase(resources.app, gates, (actor, statements) =>
+    options.onCommit(world, actor, statements),
+  );
+  const exchange = simulatedExchange({
+    gates,
+    scheduler,
+    venueClock,
+    leanUrl: lean.url,
+    acceptedAt: (id) => alpaca.orders().find(({ clientOrderId }) => clientOrderId === id)?.submittedAt ?? null,
+    trace,
+    onLookup: options.onLookup,
+    onUnforeseen: options.onUnforeseen,
+    onEffect: (key) => {
+      options.onEffect(world, key);
+    },
+  });
+  const environment = {
+    ...Object.fromEntries(queueNames.map((name) => [queueContract[name].environmentKey, name])),
+    [secretKeys.alpaca]: 'alpaca',
+    TORGHUT_CODE_HASH: codeHash,
+    TRADING_LEAN_RUNNER_URL: lean.url,
+    APCA_API_BASE_URL: alpaca.url,
+    JANGAR_SYMBOLS_URL: jangar.url,
+    TRADING_ENABLED: 'true',
+    TRADING_AUTONOMY_ENABLED: 'true',
+    TRADING_ACCOUNT_LABEL: account,
+    ...resources.tables(scenario.stream ?? 'clean'),
+    ...scenario.settings,
+  };
+  const telemetry = countersOnly(trace);
+  const overridesOf = (name: Simulated): Overrides => ({
+    clock: scheduler.clock(scenario.aheadMs[name] ?? 0, gates.actor),
+    telemetry,
+    secrets,
+    database,
+    exchange,
+    publisher: queues.publisher,
+    clickhouse: simulatedSignals(resources.clickhouse, gates),
+  });
+  const wiring: Readonly<Record<Simulated, () => Promise<LambdaFunction<unknown, unknown>>>> = {
+    'order-sync': async () => orderSync.createHandler(await orderSyncWire.wire(environment, overridesOf('order-sync'))),
+    'autonomy-cycle': async () =>
+      autonomyCycle.createHandler(await autonomyCycleWire.wire(environment, overridesOf('autonomy-cycle'))),
+    'lean-router': async () =>
+      leanRouter.createHandler(await leanRouterWire.wire(environment, overridesOf('lean-router'))) as LambdaFunction<
+        unknown,
+        unknown
+      >,
+    'alpaca-router': async () =>
+      alpacaRouter.createHandler(
+        await alpacaRouterWire.wire(environment, overridesOf('alpaca-router')),
+      ) as LambdaFunction<unknown, unknown>,
+  };
+  /** Processes that wait for work. One that was ended is gone with all it remembered; its successor starts cold. */
+  const idle: Record<Simulated, LambdaFunction<unknown, unknown>[]> = {
+    'order-sync': [],
+    'autonomy-cycle': [],
+    'lean-router': [],
+    'alpaca-router': [],
+  };
+  const runIn = async (name: Simulated, event: unknown): Promise<unknown> => {
+    const handler = idle[name].pop() ?? (await wiring[name]());
+    try {
+      return await handler(event, contextOf[name]());
+    } finally {
+      idle[name].push(handler);
+    }
+  };
+  const contextOf = Object.fromEntries(
+    Object.entries(timeouts).map(([functionName, timeoutSeconds]) => [
+      functionName,
+      lambdaContexts(venueClock, { functionName, timeoutSeconds, memoryMegabytes: 512 }),
+    ]),
+  ) as Readonly<Record<Simulated, () => Context>>;
+
+  let started = 0;
+  let running = 0;
+  /** Work as an actor, ended when it takes too long, or killed. */
+  const act = <T>(name: string, timeoutSeconds: number, work: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      started += 1;
+      running += 1;
+      const settle = (how: () => void): void => {
+        if (actor.ended) return;
+        actor.ended = true;
+        running -= 1;
+        how();
+      };
+      const actor: Actor = {
+        name: `${name}-${started}`,
+        gates: 0,
+        ended: false,
+        frozen: false,
+        kill: (why) => {
+          trace(`  ${actor.name} ends: ${why}`);
+          settle(() => {
+            reject(new Error(`${actor.name}: ${why}`));
+          });
+        },
+      };
+      trace(`${toText(scheduler.now())} ${actor.name} starts`);
+      scheduler.at(
+        `timeout:${actor.name}`,
+        scheduler.now() + timeoutSeconds * second,
+        () => {
+          if (!actor.frozen) actor.kill('timed out');
+        },
+        actor,
+      );
+      gates.run(actor, work).then(
+        (value) => {
+          trace(`  ${actor.name} finished ${resultText(value)}`);
+          settle(() => {
+            resolve(value);
+          });
+        },
+        (error: unknown) => {
+          trace(`  ${actor.name} failed: ${error instanceof Error ? error.message : String(error)}`);
+          settle(() => {
+            reject(error instanceof Error ? error : new Error(String(error)));
+          });
+        },
+      );
+    });
+  const invoke = (name: Simulated, event: unknown): Promise<unknown> =>
+    act(name, timeouts[name], () => runIn(name, event));
+
+  const tick: World['tick'] = (at, functions) => {
+    for (const name of functions) {
+      const event = { scheduledFor: toText(at) };
+      const key = tickKey(name, at);
+      const fault = faults.at(key, 'tick', at);
+      if (fault !== null) trace(`  fault ${fault} at ${key}`);
+      if (fault === 'tick_missed') continue;
+      const late =
+        fault === 'tick_late' ? 20_000 + draw(seed, 'late', key) * 60_000 : draw(seed, 'jitter', key) * 2_000;
+      for (let copy = 0; copy < (fault === 'tick_twice' ? 2 : 1); copy += 1) {
+        const firesAt = at + Math.floor(late) + copy * Math.floor(draw(seed, 'second copy', key) * 3_000);
+        scheduler.at(`${key}:${copy}`, firesAt, () => {
+          // EventBridge tries once more when the run failed, unless the event is old by then.
+          invoke(name, event).catch(() => {
+            scheduler.at(`${key}:${copy}:again`, scheduler.now() + second, () => {
+              if (scheduler.now() - at > deployment.scheduleMaxEventAgeSeconds * second) return;
+              invoke(name, event).catch(() => undefined);
+            });
+          });
+        });
+      }
+    }
+  };
+
+  const world: World = {
+    account,
+    scheduler,
+    queues,
+    twins: { alpaca, lean, jangar },
+    tick,
+    perform: async (one) => {
+      trace(`${toText(scheduler.now())} ${one.key}`);
+      const applied = await perform(one, world, resources.app);
+      await options.onAct(world, one, applied);
+    },
+    running: () => running,
+    close: async () => {
+      await Promise.all([jangar.stop(), lean.stop(), alpaca.stop()]);
+      queues.close();
+    },
+  };
+
+  // What a running system has: a calendar, a snapshot of the account, a completed run.
+  await runIn('order-sync', { scheduledFor: toText(floorTo(scheduler.now(), minute)) });
+  queues.deliverTo((queue, event) => invoke(consumers[queue], event), scenario.concurrency);
+  for (const order of scenario.orders) {
+    if (!isWanted(order.key)) continue;
+    scheduler.at(order.key, order.at, () => {
+      act('planner', 60, async () => {
+        await planDecision(database, account, scenario, order, order.at);
+        await publishOutbox(postgresOutbox(database, account), queues.publisher, scheduler.now());
+      }).catch(() => undefined);
+    });
+  }
+  for (const one of scenario.acts) {
+    if (!isWanted(one.key)) continue;
+    scheduler.at(one.key, one.at, () => world.perform(one));
+  }
+  for (const { key, at, name } of ticksOf(scenario)) if (isWanted(key)) tick(at, [name]);
+  return world;
+};
+
+const resultText = (value: unknown): string => sha256(JSON.stringify(value ?? null)).slice(0, 8);
+
+/** An operator's act, or one of the broker, in force at once. Resolves with whether there was anything to act on. */
+const perform = async (act: Act, { account, scheduler, twins, queues }: World, app: Pool): Promise<boolean> => {
+  const now = scheduler.now();
+  const at = toText(now);
+  switch (act.kind) {
+    case 'control':
+      await app.query(
+        `UPDATE trading_controls SET superseded_at = $3 WHERE account_label = $1 AND control = $2 AND superseded_at IS NULL`,
+        [account, act.control, at],
+      );
+      await app.query(
+        `INSERT INTO trading_controls (account_label, control, engaged, reasons, actor, note, at)
+         VALUES ($1, $2, $3, $4, 'simulation', 'set by the simulation', $5)`,
+        [account, act.control, act.engaged, JSON.stringify(act.engaged ? [{ code: 'operator', at }] : []), at],
+      );
+      return true;
+    case 'adapter':
+      await app.query(
+        `UPDATE adapter_states SET superseded_at = $3
+          WHERE account_label = $1 AND adapter = $2 AND symbol IS NULL AND superseded_at IS NULL`,
+        [account, act.adapter, at],
+      );
+      await app.query(
+        `INSERT INTO adapter_states (account_label, adapter, symbol, state, breaker, health_reason, consecutive_failures, window_stats, actor, reason, at)
+         VALUES ($1, $2, NULL, $3, 'closed', $4, 0, '{}', 'simulation', 'set by the simulation', $5)`,
+        [account, act.adapter, act.state, act.state === 'enabled' ? null : 'operator', at],
+      );
+      return true;
+    case 'disturb': {
+      const result = twins.alpaca.disturb(act.event);
+      return result.applied;
+    }
+    case 'suspend':
+      await httpExchange(
+        {
+          method: 'PATCH',
+          url: `${twins.alpaca.url}/v2/account/configurations`,
+          headers: { 'apca-api-key-id': keys.keyId, 'apca-api-secret-key': keys.secretKey },
+          body: JSON.stringify({ suspend_trade: act.suspended }),
+          timeoutMs: 5_000,
+        },
+        scheduler.clock(0, () => null),
+      );
+      return true;
+    case 'poison':
+      queues.plant(act.queue, act.body, `${account}:POISON`);
+      return true;
+  }
+};
