@@ -34,7 +34,7 @@ const atTwin = (url: unknown): string => {
   return `${twin.url}${pathname}${search}`;
 };
 
-it('lets the official SDK place, read, list and cancel an order', async () => {
+it('[A2] lets the official SDK place, read, list and cancel an order', async () => {
   const placed = await sdk.trading.orders.limit({
     symbol: 'AAPL',
     qty: 2,
