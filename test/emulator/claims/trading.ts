@@ -34,6 +34,8 @@ type Execution = z.output<typeof executionsSchema>['executions'][number];
 const runSchema = z.object({ scheduled_for: z.string(), finished_at: z.string().nullable() }).nullable();
 const statusSchema = z.object({ last_cycle: runSchema, last_reconcile: runSchema });
 
+const reconciledSchema = z.object({ checked: z.number(), breaks: z.number() });
+
 /** A tick of EventBridge Scheduler in the emulator takes up to ten seconds; a cold start and the work come on top. */
 const scheduleSeconds = 40;
 
@@ -245,6 +247,22 @@ export const recoveryClaims = (emulation: Emulation): readonly Claim[] => [
       const execution = await tradeOnce(emulation, emulation.world.symbols[2] ?? '');
       routedBy(execution, 'lean', 0);
       return provenance(execution);
+    },
+  },
+  {
+    title: 'the ledger is reconciled with the broker on its schedule',
+    prove: async () => {
+      await emulation.schedules.fire('nightly-reconciliation');
+      return eventually('a completed reconciliation in the log', scheduleSeconds, async () => {
+        const events = await logEvents(emulation);
+        const messages = [...events]
+          .filter(([group]) => group.includes(functionLogicalId('nightly-reconciliation')))
+          .flatMap(([, lines]) => lines);
+        const reconciled = messages.find((message) => message.includes('"message":"reconciled"'));
+        if (reconciled === undefined) return { found: messages };
+        const { checked, breaks } = reconciledSchema.parse(JSON.parse(reconciled));
+        return { done: `${checked} compared, ${breaks} breaks` };
+      });
     },
   },
 ];
