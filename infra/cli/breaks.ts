@@ -1,6 +1,7 @@
 import { accountLabelPattern, type AccountLabel } from '@torghut/domain';
 import { decideBreak, type BreakDecision } from '@torghut/platform';
-import pg from 'pg';
+import type pg from 'pg';
+import { runCommand, withLedger } from './ledger-connection.ts';
 import { parseWords, UsageError } from './options.ts';
 
 /**
@@ -42,6 +43,7 @@ const list = async (client: pg.Client, account: AccountLabel): Promise<void> => 
   console.log(`${rows.length} breaks of ${account} wait for a person`);
 };
 
+const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const decisions: Readonly<Record<string, BreakDecision>> = { accept: 'accepted', escalate: 'escalated' };
 
 const main = async (): Promise<void> => {
@@ -61,14 +63,12 @@ const main = async (): Promise<void> => {
     throw new UsageError(`--account: expected lower-case letters, digits, _ or -, found "${account}"`);
   if (rest.length > 0 || (command === 'list' ? id !== undefined : decision === undefined || id === undefined))
     throw new UsageError(`expected list, accept ID or escalate ID, found "${positionals.join(' ')}"\n${usage}`);
+  if (id !== undefined && !uuidPattern.test(id))
+    throw new UsageError(`expected the id of a break, as torghut breaks list shows it, found "${id}"`);
   const actor = values.actor?.trim() ?? '';
   if (decision !== undefined && (actor === '' || actor.length > 128))
     throw new UsageError('--actor: expected who decides, in at most 128 characters');
-  const connectionString = process.env['DATABASE_URL'];
-  if (connectionString === undefined) throw new UsageError('DATABASE_URL: expected a postgres:// URL, found none');
-  const client = new pg.Client({ connectionString, application_name: 'torghut-breaks' });
-  await client.connect();
-  try {
+  await withLedger('torghut-breaks', async (client) => {
     if (decision === undefined || id === undefined) {
       await list(client, account as AccountLabel);
       return;
@@ -78,15 +78,10 @@ const main = async (): Promise<void> => {
       throw new UsageError(
         `expected an open or escalated break ${id} of ${account}, found none: see torghut breaks list`,
       );
-    console.log(`${decided.break_type} ${decided.symbol ?? ''} ${decision} by ${actor}`.replace('  ', ' '));
-  } finally {
-    await client.end();
-  }
+    console.log(
+      `${[decided.break_type, decided.symbol, decision].filter((word) => word !== null).join(' ')} by ${actor}`,
+    );
+  });
 };
 
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runCommand(main);

@@ -1,7 +1,8 @@
 import { accountLabelPattern, type AccountLabel, schemaVersion } from '@torghut/domain';
 import { backfillProvenance, describePreparation, prepareLedger } from '@torghut/platform';
-import pg from 'pg';
+import type pg from 'pg';
 import { deployedRelease } from '../local/catalog.ts';
+import { runCommand, withLedger } from './ledger-connection.ts';
 import { parseWords, UsageError } from './options.ts';
 
 /**
@@ -14,14 +15,6 @@ const usage = `usage: npm run database -- migrate --account LABEL | backfill [--
              (kill switch engaged, trading and autonomy off) and put enabled strategies into shadow
   backfill   route provenance of imported executions: counts per outcome, written only with --apply
 DATABASE_URL is the connection of a member of torghut_owner.`;
-
-const connect = async (): Promise<pg.Client> => {
-  const connectionString = process.env['DATABASE_URL'];
-  if (connectionString === undefined) throw new UsageError('DATABASE_URL: expected a postgres:// URL, found none');
-  const client = new pg.Client({ connectionString, application_name: 'torghut-database' });
-  await client.connect();
-  return client;
-};
 
 const migrate = async (client: pg.Client, account: AccountLabel): Promise<void> => {
   const prepared = await prepareLedger(client, await deployedRelease(), {
@@ -66,17 +59,9 @@ const main = async (): Promise<void> => {
   const account = values.account ?? '';
   if (command === 'migrate' && !accountLabelPattern.test(account))
     throw new UsageError(`--account: expected lower-case letters, digits, _ or -, found "${account}"`);
-  const client = await connect();
-  try {
-    await (command === 'migrate' ? migrate(client, account as AccountLabel) : backfill(client, values.apply !== true));
-  } finally {
-    await client.end();
-  }
+  await withLedger('torghut-database', (client) =>
+    command === 'migrate' ? migrate(client, account as AccountLabel) : backfill(client, values.apply !== true),
+  );
 };
 
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runCommand(main);

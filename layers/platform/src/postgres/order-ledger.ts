@@ -1,8 +1,6 @@
 import {
-  decimalText,
   isTerminal,
   minute,
-  newYorkDate,
   openOrderStates,
   toText,
   tradingControls,
@@ -27,6 +25,7 @@ import { jsonText } from './json.ts';
 import { settleProgress } from './order-progress.ts';
 import { orderTransactions } from './order-transactions.ts';
 import type { Pool, Queryable } from './pool.ts';
+import { insertSnapshot } from './position-snapshots.ts';
 import { unresolvedReceipts } from './unresolved-receipts.ts';
 
 export interface OrderLedgerConfig {
@@ -132,38 +131,8 @@ export const postgresOrderLedger = (pool: Pool, { account, limits, telemetry }: 
     calendarDays: (from, to) => calendarDays(pool, from, to),
     saveCalendar: (days, source, fetchedAt) => saveCalendar(pool, days, source, fetchedAt),
 
-    saveSnapshot: async (broker, positions, asOf) => {
-      const values = [
-        account,
-        new Date(asOf),
-        newYorkDate(asOf),
-        decimalText(broker.equity),
-        decimalText(broker.cash),
-        decimalText(broker.buyingPower),
-        decimalText(broker.longMarketValue),
-        decimalText(broker.shortMarketValue),
-        decimalText(broker.maintenanceMargin),
-        broker.shortingEnabled,
-        jsonText(
-          positions.map((position) => ({
-            symbol: position.symbol,
-            qty: position.qty,
-            qty_available: position.qtyAvailable,
-            avg_entry_price: position.avgEntryPrice,
-            market_value: position.marketValue,
-            current_price: position.currentPrice,
-          })),
-        ),
-      ];
-      await pool.query(
-        `INSERT INTO position_snapshots (account_label, as_of, session_date, equity, cash, buying_power, long_market_value,
-           short_market_value, maintenance_margin, shorting_enabled, positions, complete, source, kind)
-         SELECT $1, $2::timestamptz, $3::date, $4::numeric, $5::numeric, $6::numeric, $7::numeric, $8::numeric, $9::numeric, $10::boolean,
-           $11::jsonb, true, 'alpaca', kind FROM unnest('{cycle,day_start}'::text[]) AS kind
-         ON CONFLICT (account_label, session_date) WHERE kind = 'day_start' DO NOTHING`,
-        values,
-      );
-    },
+    saveSnapshot: (broker, positions, asOf) =>
+      insertSnapshot(pool, account, { account: broker, positions, asOf }, ['cycle', 'day_start']),
 
     openExecutions: async (now, limit, clientOrderId) => {
       const result = await pool.query<ExecutionRow>(

@@ -1,7 +1,6 @@
 import {
   asTicker,
   decimal,
-  decimalText,
   executionIdOf,
   newYorkInstant,
   parseInstant,
@@ -32,6 +31,7 @@ import { calendarDay, type CalendarRow } from './calendar-store.ts';
 import { lockAccount } from './execution-ledger.ts';
 import { jsonText } from './json.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
+import { insertSnapshot } from './position-snapshots.ts';
 
 export interface ReconciliationLedgerConfig {
   readonly account: AccountLabel;
@@ -493,33 +493,7 @@ export const postgresReconciliationLedger = (
       return result;
     },
 
-    saveAgreed: async (broker, positions, asOf) => {
-      await pool.query(
-        `INSERT INTO position_snapshots (account_label, as_of, session_date, equity, cash, buying_power, long_market_value,
-           short_market_value, maintenance_margin, shorting_enabled, positions, complete, source, kind)
-         VALUES ($1, $2::timestamptz, ($2::timestamptz AT TIME ZONE 'America/New_York')::date, $3, $4, $5, $6, $7, $8, $9, $10, true, 'alpaca', 'reconcile')`,
-        [
-          account,
-          new Date(asOf),
-          decimalText(broker.equity),
-          decimalText(broker.cash),
-          decimalText(broker.buyingPower),
-          decimalText(broker.longMarketValue),
-          decimalText(broker.shortMarketValue),
-          decimalText(broker.maintenanceMargin),
-          broker.shortingEnabled,
-          jsonText(
-            positions.map((position) => ({
-              symbol: position.symbol,
-              qty: position.qty,
-              qty_available: position.qtyAvailable,
-              avg_entry_price: position.avgEntryPrice,
-              market_value: position.marketValue,
-              current_price: position.currentPrice,
-            })),
-          ),
-        ],
-      );
-    },
+    saveAgreed: (broker, positions, asOf) =>
+      insertSnapshot(pool, account, { account: broker, positions, asOf }, ['reconcile']),
   };
 };

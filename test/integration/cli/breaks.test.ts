@@ -1,0 +1,71 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { testDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { insertRow, sampleRow } from '../../support/rows.ts';
+
+const command = join(import.meta.dirname, '../../../infra/cli/breaks.ts');
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await testDatabase();
+});
+afterAll(() => database.close());
+
+const run = async (words: string, url = database.url('torghut_app')): Promise<{ code: number; output: string }> => {
+  try {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', command, ...words.split(' ')],
+      { env: { ...process.env, DATABASE_URL: url } },
+    );
+    return { code: 0, output: stdout };
+  } catch (error) {
+    const { code, stderr } = error as { code: number; stderr: string };
+    return { code, output: stderr };
+  }
+};
+
+it('lists what waits for a person, and takes the decision about it once', async () => {
+  await insertRow(database.app, 'reconciliation_runs', sampleRow('reconciliation_runs', {}));
+  await insertRow(
+    database.app,
+    'reconciliation_breaks',
+    sampleRow('reconciliation_breaks', {
+      break_type: 'external_order',
+      symbol: 'NVDA',
+      severity: 'critical',
+      status: 'open',
+    }),
+  );
+  const { rows } = await database.readonly.query<{ id: string }>('SELECT id FROM reconciliation_breaks');
+  const id = rows[0]?.id ?? '';
+  const listed = await run('--account paper list');
+  expect(listed).toMatchObject({ code: 0 });
+  expect(listed.output).toContain(id);
+  expect(listed.output).toContain('1 breaks of paper wait for a person');
+  expect(await run(`--account paper accept ${id} --actor ada`)).toEqual({
+    code: 0,
+    output: 'external_order NVDA accepted by ada\n',
+  });
+  expect(await run(`--account paper accept ${id} --actor bob`)).toMatchObject({ code: 2 });
+  const { rows: decided } = await database.readonly.query('SELECT status, status_by FROM reconciliation_breaks');
+  expect(decided).toEqual([{ status: 'accepted', status_by: 'ada' }]);
+  expect((await run('--account paper list')).output).toContain('0 breaks of paper wait for a person');
+});
+
+it.each([
+  { words: '--account Paper list', complaint: '--account: expected lower-case letters, digits, _ or -, found "Paper"' },
+  { words: '--account paper accept nope --actor ada', complaint: 'expected the id of a break' },
+  { words: '--account paper accept 0e37df36-f698-11e6-8dd4-cb9ced3df976', complaint: '--actor: expected who decides' },
+])('refuses $words with exit code 2', async ({ words, complaint }) => {
+  const { code, output } = await run(words);
+  expect({ code, output }).toMatchObject({ code: 2, output: expect.stringContaining(complaint) as string });
+});
+
+it('says in one line that a database does not let it in', async () => {
+  const { code, output } = await run('--account paper list', 'postgres://nobody@localhost:1/nowhere');
+  expect(code).toBe(1);
+  expect(output).toMatch(/^DATABASE_URL: expected a database that lets us in, found: \S.*\n$/);
+});
