@@ -1,0 +1,5 @@
+export * from './chain.ts';
+export * from './envelope.ts';
+export * from './locate.ts';
+export * from './manifest.ts';
+export * from './statement.ts';
