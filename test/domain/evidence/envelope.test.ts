@@ -18,8 +18,7 @@ const trusted = [readVerificationKey(publicPem)];
 
 const sealed = (statement: Statement, by = signer): Promise<string> => sealStatement(statement, by);
 /** Seals a statement that the schema would not let through. */
-const sealedRaw = (change: Record<string, unknown>): Promise<string> =>
-  sealed(Object.assign(verdict(), change));
+const sealedRaw = (change: Record<string, unknown>): Promise<string> => sealed(Object.assign(verdict(), change));
 
 describe('DSSE envelope', () => {
   test('pre-authentication encoding of the published vector', () => {
