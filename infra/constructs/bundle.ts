@@ -9,12 +9,12 @@ export interface BundleOptions {
   readonly sourceRoot: string;
   /** Modules to bundle, absolute paths, by the name of their bundle, which becomes `<name>.mjs`. */
   readonly entries: Readonly<Record<string, string>>;
-  /** What the entries belong to, for the error message when one is missing: `function lean-router`. */
-  readonly owner: string;
   /** Directory of the bundles inside the asset. */
   readonly directory: string;
   /** Packages left to the runtime. */
   readonly external: readonly string[];
+  /** What is taken instead of a package, or of a module of it: a module of another package, or an absolute path. */
+  readonly aliases?: Readonly<Record<string, string>>;
   /** Packages whose code goes into files of its own as far as the bundler can part it. */
   readonly packages: readonly string[];
   /** Further files of the asset, content by path. */
@@ -37,12 +37,6 @@ export interface Bundle {
 /** CommonJS packages inside an ES module still call `require` for Node's built-in modules. */
 const requireBanner =
   "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);";
-
-/**
- * Packages that a layer publishes for everybody: who leaves that layer to the runtime takes them from there too, and each
- * is loaded once.
- */
-const publishedByLayers = { zod: '@torghut/domain/zod' };
 
 /** `pg` asks for these inside a try, for a native client and for another vendor's sockets. */
 const neverInstalled = ['pg-native', 'cloudflare:sockets'];
@@ -107,7 +101,7 @@ export const bundle = (options: BundleOptions): Bundle => {
     logLevel: 'silent',
     banner: { js: requireBanner },
     external: [...options.external, ...neverInstalled, ...unusedCredentialSources],
-    alias: options.external.length === 0 ? {} : publishedByLayers,
+    alias: { ...options.aliases },
   });
   const contentsOf = (path: string): Uint8Array => {
     const found = outputFiles.find((file) => file.path === join(options.sourceRoot, path));
@@ -141,31 +135,33 @@ export const writeBundle = ({ files }: Bundle, directory: string): void => {
   }
 };
 
-/**
- * Asset options that bundle with esbuild on this machine, without Docker. The asset hash is the SHA-256 of the output.
- * @throws Error naming an entry that does not exist
- */
-export const bundledAsset = (options: BundleOptions): BundledAsset => {
-  for (const entry of Object.values(options.entries)) {
+/** @throws Error naming the first of these files that does not exist, and what it belongs to */
+export const requireEntries = (owner: string, entries: readonly string[]): void => {
+  for (const entry of entries) {
     if (!existsSync(entry)) {
       throw new Error(
-        `${options.owner}: expected its entry at ${entry}, found no file; create it or take the name out of the contract`,
+        `${owner}: expected its entry at ${entry}, found no file; create it or take the name out of the contract`,
       );
     }
   }
-  return {
-    assetHashType: AssetHashType.OUTPUT,
-    bundling: {
-      // Never pulled: the local bundler below always does the work.
-      image: DockerImage.fromRegistry('none'),
-      // Part of the key under which the CDK remembers bundles; functions are not.
-      command: [options.directory, ...Object.entries(options.entries).flat(), ...options.external],
-      local: {
-        tryBundle(directory) {
-          writeBundle(bundle(options), directory);
-          return true;
-        },
+};
+
+/**
+ * Asset options that bundle on this machine, without Docker. The asset hash is the SHA-256 of the output. `key` tells apart
+ * what is bundled differently from one source directory.
+ */
+export const bundledAsset = (key: readonly string[], bundled: () => Bundle): BundledAsset => ({
+  assetHashType: AssetHashType.OUTPUT,
+  bundling: {
+    // Never pulled: the local bundler below always does the work.
+    image: DockerImage.fromRegistry('none'),
+    // Part of the key under which the CDK remembers bundles; functions are not.
+    command: [...key],
+    local: {
+      tryBundle(directory) {
+        writeBundle(bundled(), directory);
+        return true;
       },
     },
-  };
-};
+  },
+});

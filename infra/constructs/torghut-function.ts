@@ -23,10 +23,9 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
 import { acknowledge } from './acknowledgements.ts';
-import { bundledAsset } from './bundle.ts';
 import type { Database } from './database.ts';
 import { type EvidenceBucket, evidencePrefix } from './evidence-bucket.ts';
-import { functionBundle } from './function-bundle.ts';
+import { functionAsset } from './function-bundle.ts';
 import { functionLogicalId } from './logical-id.ts';
 import { visibilityPerTimeout, type WorkQueue } from './work-queue.ts';
 
@@ -113,14 +112,12 @@ export class TorghutFunction extends Construct {
     if (props.placement !== undefined) joinNetwork(role);
 
     const directory = join(props.sourceRoot, 'functions', props.name);
-    const code = bundledAsset(
-      functionBundle({
-        sourceRoot: props.sourceRoot,
-        name: props.name,
-        inlineLayers: props.layers.length === 0,
-        ...(props.files === undefined ? {} : { files: props.files }),
-      }),
-    );
+    const code = functionAsset({
+      sourceRoot: props.sourceRoot,
+      name: props.name,
+      inlineLayers: props.layers.length === 0,
+      ...(props.files === undefined ? {} : { files: props.files }),
+    });
     this.lambda = new Function(this, 'Function', {
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,

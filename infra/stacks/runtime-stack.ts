@@ -16,6 +16,7 @@ import {
 import { MarketSchedule } from '../constructs/market-schedule.ts';
 import type { Network } from '../constructs/network.ts';
 import { LedgerMigration, readLedgerFiles } from '../constructs/migration.ts';
+import { layerCodeOnce } from '../constructs/layer-code.ts';
 import { SourceLayer } from '../constructs/source-layer.ts';
 import { type FunctionPlacement, TorghutFunction } from '../constructs/torghut-function.ts';
 import { functionTable, maximumConcurrency } from './function-table.ts';
@@ -55,12 +56,9 @@ export class RuntimeStack extends Stack {
   constructor(scope: Construct, id: string, props: RuntimeStackProps) {
     super(scope, id, props);
     const { settings, sourceRoot, state, network } = props;
-    const domain = new SourceLayer(this, 'DomainLayer', { sourceRoot, name: 'domain' });
-    const platform = new SourceLayer(this, 'PlatformLayer', {
-      sourceRoot,
-      name: 'platform',
-      external: ['@torghut/domain'],
-    });
+    const code = layerCodeOnce(sourceRoot);
+    const domain = new SourceLayer(this, 'DomainLayer', { sourceRoot, name: 'domain', code });
+    const platform = new SourceLayer(this, 'PlatformLayer', { sourceRoot, name: 'platform', code });
     const layers = settings.inlineLayers ? [] : [domain.toLayerVersion(), platform.toLayerVersion()];
     const bus = EventBus.fromEventBusName(this, 'EventBus', 'default');
     const environment = functionEnvironment(settings, domain.codeHash);

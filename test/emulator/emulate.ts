@@ -63,7 +63,8 @@ const bothSettled = async <A, B>(first: Promise<A>, second: Promise<B>): Promise
 };
 
 /**
- * Deploys the stacks and proves the claims, one after the other; the first that fails ends the run.
+ * Deploys the stacks and, unless nothing else is asked for, proves the claims, one after the other; the first that fails
+ * ends the run.
  * @throws ClaimFailed; MachineError when this machine lacks something
  */
 export const emulate = async (machine: Machine, report: Report, options: Arguments): Promise<void> => {
@@ -96,6 +97,7 @@ export const emulate = async (machine: Machine, report: Report, options: Argumen
     await world.releaseTrading();
   });
   report.figure('deploySeconds', { total: state.seconds + rest.seconds, stacks: { ...rest.stacks, ...state.stacks } });
+  if (options.deployOnly) return;
 
   const emulation: Emulation = {
     machine,

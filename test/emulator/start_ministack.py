@@ -2,7 +2,7 @@
 Starts MiniStack with five corrections towards AWS:
 
 - Layers share one tree. MiniStack links the top level of each layer's node_modules beside the function: of two layers
-  with packages of one scope it links the first only, and a linked package does not find those of another layer.
+  with files of one package it links the first only.
 - `Ref` of a secret is its ARN. MiniStack gives its name, which no policy allows anything on.
 - Alarms may compute what they watch. MiniStack refuses metric math; here such an alarm exists with its actions and
   description, over a metric that nobody sends. Whether it fires is shown by the tests of the templates.
@@ -19,8 +19,16 @@ from ministack.core import iam_actions, lambda_runtime
 from ministack.services.cloudformation import provisioners
 
 
+def files_below(root, folder):
+    return [
+        os.path.relpath(os.path.join(directory, name), root)
+        for directory, _folders, names in os.walk(os.path.join(root, folder))
+        for name in names
+    ]
+
+
 class LayeredFiles:
-    """The module `os`, with packages of a scope listed one by one, and copied where they would be linked."""
+    """The module `os`, with files of a scope's packages listed one by one, and copied where they would be linked."""
 
     def __getattr__(self, name):
         return getattr(os, name)
@@ -29,21 +37,14 @@ class LayeredFiles:
         names = os.listdir(path)
         if os.path.basename(path) != "node_modules":
             return names
-        return [
-            entry
-            for name in names
-            for entry in (
-                [os.path.join(name, package) for package in os.listdir(os.path.join(path, name))]
-                if name.startswith("@")
-                else [name]
-            )
-        ]
+        return [entry for name in names for entry in (files_below(path, name) if name.startswith("@") else [name])]
 
     def symlink(self, source, destination):
-        if os.path.basename(os.path.dirname(source)).startswith("@"):
-            shutil.copytree(source, destination)
-        else:
+        if os.path.isdir(source):
             os.symlink(source, destination)
+        else:
+            os.makedirs(os.path.dirname(destination), exist_ok=True)
+            shutil.copyfile(source, destination)
 
 
 def secrets_by_arn(handlers):

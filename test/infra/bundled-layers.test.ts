@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { functionNames } from '@torghut/domain';
 import * as publishedZod from '@torghut/domain/zod';
 import type * as Platform from '@torghut/platform';
 import ts from 'typescript';
@@ -13,27 +14,34 @@ import * as z from 'zod';
 
 import { type Bundle, bundle, writeBundle } from '../../infra/constructs/bundle.ts';
 import { functionBundle } from '../../infra/constructs/function-bundle.ts';
-import { layerBundle } from '../../infra/constructs/source-layer.ts';
-import { filesToLoad, loadableCode } from '../bench/cold-start/loaded-code.ts';
+import { type LayerCode, layerCode } from '../../infra/constructs/layer-code.ts';
+import { layerSources } from '../../infra/constructs/layer-sources.ts';
+import { filesToLoad, loadableCode, sizeToLoad } from '../bench/cold-start/loaded-code.ts';
 
 const sourceRoot = join(import.meta.dirname, '..', '..');
 let directory: string;
-let domain: Bundle;
+let layers: LayerCode;
+/** All of the platform, bundled as the layers are: its modules for functions export only what these import. */
 let platform: Bundle;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'torghut-layers-'));
-  domain = bundle(layerBundle({ sourceRoot, name: 'domain' }));
-  writeBundle(domain, directory);
-  platform = bundle(layerBundle({ sourceRoot, name: 'platform', external: ['@torghut/domain'] }));
+  layers = layerCode(sourceRoot);
+  for (const layer of Object.values(layers)) writeBundle(layer, directory);
+  platform = bundle({
+    sourceRoot,
+    entries: { platform: join(sourceRoot, 'layers/platform/src/index.ts') },
+    directory: '.',
+    external: [],
+    packages: layerSources(sourceRoot, 'platform').packages,
+  });
   writeBundle(platform, directory);
-}, 60_000);
+}, 120_000);
 afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
 it('exchanges HTTP from the bundle, with a client that is loaded when it is needed', async () => {
-  const home = join(directory, 'nodejs/node_modules/@torghut/platform');
-  const { httpExchange, systemClock } = (await import(join(home, 'index.mjs'))) as typeof Platform;
+  const { httpExchange, systemClock } = (await import(join(directory, 'platform.mjs'))) as typeof Platform;
   const server = createServer((_request, response) => response.end('{}'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
@@ -47,9 +55,8 @@ it('exchanges HTTP from the bundle, with a client that is loaded when it is need
 });
 
 it('signs and sends AWS requests from the bundle, without the credential sources that a function never uses', async () => {
-  const home = join(directory, 'nodejs/node_modules/@torghut/platform');
   const { createSecretsManagerClient, secretsReader, systemClock } = (await import(
-    join(home, 'index.mjs')
+    join(directory, 'platform.mjs')
   )) as typeof Platform;
   let authorization: string | undefined;
   const server = createServer((request, response) => {
@@ -74,13 +81,36 @@ it('signs and sends AWS requests from the bundle, without the credential sources
     server.closeAllConnections();
     server.close();
   }
-  const read = filesToLoad(loadableCode([platform]), ['@torghut/platform']).flatMap(({ inputs }) =>
-    Object.keys(inputs),
-  );
+  const read = filesToLoad(loadableCode([platform]), ['platform.mjs']).flatMap(({ inputs }) => Object.keys(inputs));
   expect(read.some((path) => path.includes('@aws-sdk/client-secrets-manager/'))).toBe(true);
   expect(read.filter((path) => path.includes('@aws-sdk/nested-clients/'))).toEqual([]);
-  const bundled = Object.keys(platform.metafile.inputs);
+  const bundled = Object.keys(layers.platform.metafile.inputs);
   expect(bundled.filter((path) => /credential-provider-(?!node\/|env\/)/.test(path))).toEqual([]);
+});
+
+it.each(functionNames)('%s can come to load at most 300 KB of our own code', (name) => {
+  const code = loadableCode([...Object.values(layers), functionBundle({ sourceRoot, name, inlineLayers: false })]);
+  expect(sizeToLoad(code, ['index.mjs'], { later: true }).own).toBeLessThanOrEqual(300_000);
+});
+
+it('lets a router read nothing large of what others decide, reconcile and show', () => {
+  const router = functionBundle({ sourceRoot, name: 'lean-router', inlineLayers: false });
+  const sourcesOf = (outputs: ReturnType<typeof filesToLoad>): readonly string[] =>
+    outputs
+      .flatMap(({ inputs }) => Object.entries(inputs))
+      .flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : []));
+  const read = sourcesOf(filesToLoad(loadableCode([...Object.values(layers), router]), ['index.mjs']));
+  expect(read).toContain('layers/platform/src/postgres/execution-ledger.ts');
+  const ofOthers = [
+    'layers/domain/src/reconciliation/reconcile.ts',
+    'layers/domain/src/strategy/evaluate.ts',
+    'layers/platform/src/postgres/cycle-ledger.ts',
+    'layers/platform/src/postgres/read-model/why.ts',
+    'layers/platform/src/postgres/reconciliation-ledger.ts',
+  ];
+  const all = sourcesOf(Object.values(layers).flatMap(({ metafile }) => Object.values(metafile.outputs)));
+  expect(all).toEqual(expect.arrayContaining(ofOthers));
+  expect(read.filter((path) => ofOthers.includes(path))).toEqual([]);
 });
 
 const sources = globSync(['layers/**/*.ts', 'functions/**/*.ts'], {
@@ -100,32 +130,34 @@ const zodMembers = ({ file, text }: (typeof sources)[number]): ReadonlySet<strin
   return members;
 };
 
-it('publishes of zod what layers and functions use, and nothing else', () => {
+it('publishes of zod what functions use, and nothing else', () => {
   const used = new Set(
-    sources.filter(({ text }) => text.includes("from 'zod'")).flatMap((source) => [...zodMembers(source)]),
+    sources
+      .filter(({ file, text }) => file.startsWith('functions/') && text.includes("from 'zod'"))
+      .flatMap((source) => [...zodMembers(source)]),
   );
   expect(Object.keys(publishedZod).toSorted()).toEqual([...used].toSorted());
 });
 
 it('loads one copy of zod, however many bundles use it', () => {
-  const operatorApi = bundle(functionBundle({ sourceRoot, name: 'operator-api', inlineLayers: false }));
-  const loaded = filesToLoad(loadableCode([domain, platform, operatorApi]), ['index.mjs']);
+  const operatorApi = functionBundle({ sourceRoot, name: 'operator-api', inlineLayers: false });
+  const loaded = filesToLoad(loadableCode([...Object.values(layers), operatorApi]), ['index.mjs']);
   const copies = loaded.filter(({ inputs }) =>
     Object.keys(inputs).some((path) => path.includes('zod/v4/core/schemas')),
   );
   expect(copies).toHaveLength(1);
-  const users = [platform, operatorApi].flatMap(({ metafile }) => Object.values(metafile.outputs));
-  expect(users.some(({ imports }) => imports.some(({ path }) => path === '@torghut/domain/zod'))).toBe(true);
+  const imports = Object.values(operatorApi.metafile.outputs).flatMap((output) => output.imports);
+  expect(imports.map(({ path }) => path)).toContain('@torghut/layers/domain/zod');
 });
 
 it('names the source of our code in a stack, and reads no source map for packages', () => {
-  const home = join(directory, 'nodejs/node_modules/@torghut/domain/index.mjs');
+  const home = join(directory, 'nodejs/node_modules/@torghut/layers/domain.mjs');
   const script =
-    "const { parseSettings } = await import(process.argv[1]); try { parseSettings({ TRADING_X: '' }); } catch (error) { console.log(error.stack); }";
+    "const { part0: { parseSettings } } = await import(process.argv[1]); try { parseSettings({ TRADING_X: '' }); } catch (error) { console.log(error.stack); }";
   const stack = execFileSync(process.execPath, ['--enable-source-maps', '--input-type=module', '--eval', script, home]);
   expect(stack.toString()).toMatch(/layers\/domain\/src\/settings\.ts:\d+:\d+/);
 
-  const withMaps = [domain, platform].flatMap(({ files, metafile }) => {
+  const withMaps = Object.values(layers).flatMap(({ files, metafile }) => {
     const paths = new Set(files.map(({ path }) => path));
     return Object.entries(metafile.outputs).map(([path, { inputs }]) => {
       const target = path.replace(/^dist\//, '');

@@ -256,7 +256,6 @@ export const profitGraphs: readonly Graph[] = [
     title: 'Realized profit of the day after cost',
     unit: 'USD',
     lines: { realized: own('realized_net_usd_day', 'Average') },
-    later: 'reconciliation',
   },
   { title: 'Drawdown', unit: 'share of day-start equity', lines: { drawdown: own('drawdown_fraction', 'Maximum') } },
   {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type FunctionName, functionNames } from '@torghut/domain';
 import { bundle, type Bundle, writeBundle } from '../../../infra/constructs/bundle.ts';
 import { functionBundle } from '../../../infra/constructs/function-bundle.ts';
-import { layerBundle } from '../../../infra/constructs/source-layer.ts';
+import { layerCode } from '../../../infra/constructs/layer-code.ts';
+import { layerNames, layerSources } from '../../../infra/constructs/layer-sources.ts';
 import { loadableCode, packagesToLoad } from './loaded-code.ts';
 
 const sourceRoot = join(import.meta.dirname, '..', '..', '..');
@@ -22,27 +23,21 @@ export interface DeployedCode extends AsyncDisposable {
   readonly entryOf: (name: FunctionName | PeerName) => string;
 }
 
-const layerOptions = [
-  layerBundle({ sourceRoot, name: 'domain' }),
-  layerBundle({ sourceRoot, name: 'platform', external: ['@torghut/domain'] }),
-];
-
 const peerBundle = (name: PeerName): Bundle =>
   bundle({
     sourceRoot,
     entries: { index: join(import.meta.dirname, `${name}.ts`) },
-    owner: name,
     directory: '.',
     external: [],
-    packages: layerOptions.flatMap(({ packages }) => packages),
+    packages: layerNames.flatMap((layer) => layerSources(sourceRoot, layer).packages),
   });
 
 /** Bundles everything into a temporary directory: packages of the layers where a function beside them finds them. */
 export const layOut = async (): Promise<DeployedCode> => {
   const root = await mkdtemp(join(tmpdir(), 'torghut-bundles-'));
-  const layers = layerOptions.map(bundle);
+  const layers = Object.values(layerCode(sourceRoot));
   const functions = new Map(
-    functionNames.map((name) => [name, bundle(functionBundle({ sourceRoot, name, inlineLayers: false }))]),
+    functionNames.map((name) => [name, functionBundle({ sourceRoot, name, inlineLayers: false })]),
   );
   const peers = new Map(peerNames.map((name) => [name, peerBundle(name)]));
   const directoryOf = (name: FunctionName | PeerName): string => join(root, 'nodejs', 'functions', name);

@@ -77,6 +77,10 @@ it('counts what an import reads: each file once, across packages, and nothing th
   });
 });
 
+it('counts what may be imported later when it is asked to', () => {
+  expect(sizeToLoad(code, ['index.mjs'], { later: true })).toEqual({ own: 480, packages: 800 + 5_000, files: 4 });
+});
+
 it('leaves source maps out', () => {
   expect([...code.outputs.keys()].filter((path) => path.endsWith('.map'))).toEqual([]);
 });

@@ -61,10 +61,15 @@ export const loadableCode = (bundles: readonly Bundle[]): LoadableCode => {
 };
 
 /**
- * What Node reads to import `entries`: them and everything they import statically, each file once.
+ * What Node reads to import `entries`: them and everything they import statically, each file once. `later`: and everything
+ * that these can come to import dynamically.
  * @throws Error for an entry that is neither a file of the bundles nor a subpath of their packages
  */
-export const filesToLoad = (code: LoadableCode, entries: readonly string[]): readonly Metafile['outputs'][string][] => {
+export const filesToLoad = (
+  code: LoadableCode,
+  entries: readonly string[],
+  { later = false } = {},
+): readonly Metafile['outputs'][string][] => {
   const loaded = new Map<string, Metafile['outputs'][string]>();
   const waiting = entries.map((entry) => code.packages.get(entry) ?? entry);
   for (const entry of waiting) {
@@ -75,7 +80,7 @@ export const filesToLoad = (code: LoadableCode, entries: readonly string[]): rea
     if (output === undefined || loaded.has(path)) continue;
     loaded.set(path, output);
     for (const imported of output.imports) {
-      if (imported.kind !== 'import-statement') continue;
+      if (!later && imported.kind !== 'import-statement') continue;
       waiting.push(code.packages.get(imported.path) ?? imported.path.replace(/^dist\//, ''));
     }
   }
@@ -92,5 +97,8 @@ export const packagesToLoad = (code: LoadableCode, entries: readonly string[]): 
 };
 
 /** Size of `filesToLoad`. */
-export const sizeToLoad = (code: LoadableCode, entries: readonly string[]): CodeSize =>
-  filesToLoad(code, entries).map(sizeOf).reduce(addSizes);
+export const sizeToLoad = (
+  code: LoadableCode,
+  entries: readonly string[],
+  options: { later?: boolean } = {},
+): CodeSize => filesToLoad(code, entries, options).map(sizeOf).reduce(addSizes);

@@ -32,7 +32,7 @@ const executionsSchema = z.object({
 type Execution = z.output<typeof executionsSchema>['executions'][number];
 
 const runSchema = z.object({ scheduled_for: z.string(), finished_at: z.string().nullable() }).nullable();
-const statusSchema = z.object({ last_cycle: runSchema, last_reconcile: runSchema });
+const statusSchema = z.object({ last_cycle: runSchema, last_order_sync: runSchema });
 
 const reconciledSchema = z.object({ checked: z.number(), breaks: z.number() });
 
@@ -95,7 +95,7 @@ const routedBy = (execution: Execution, actual: ExecutionAdapter, fallbacks: num
 };
 
 /** Waits until a scheduled function finished what it was fired for, as the status says. */
-const finished = async (emulation: Emulation, run: 'last_cycle' | 'last_reconcile', due: Instant): Promise<void> => {
+const finished = async (emulation: Emulation, run: 'last_cycle' | 'last_order_sync', due: Instant): Promise<void> => {
   await eventually(`${run} of ${toText(due)} or later to be finished`, scheduleSeconds, async () => {
     const { [run]: last } = statusSchema.parse(await answerOf(emulation, '/trading/status'));
     const done = last !== null && last.finished_at !== null && Date.parse(last.scheduled_for) >= due;
@@ -125,7 +125,7 @@ export const tradeOnce = async (emulation: Emulation, symbol: string): Promise<E
   const { world, schedules } = emulation;
   await untilTrue('the seconds of a sync', inSyncSeconds);
   const synced = await schedules.fire('order-sync');
-  await finished(emulation, 'last_reconcile', synced);
+  await finished(emulation, 'last_order_sync', synced);
   await untilTrue('the next minute', () => Date.now() >= synced + minute);
   const eventTs = synced + minute - 10 * second;
   await world.stream(...world.symbols.map((each) => (each === symbol ? buyRow : quietRow)(each, eventTs)));

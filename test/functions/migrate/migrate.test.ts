@@ -14,7 +14,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { createHandler } from '../../../functions/migrate/handler.ts';
 import { run } from '../../../functions/migrate/run.ts';
 import { wire } from '../../../functions/migrate/wire.ts';
-import { bundle, writeBundle } from '../../../infra/constructs/bundle.ts';
+import { writeBundle } from '../../../infra/constructs/bundle.ts';
 import { functionBundle } from '../../../infra/constructs/function-bundle.ts';
 import { readLedgerFiles } from '../../../infra/constructs/migration.ts';
 import { type LocalPostgres, startPostgres } from '../../../infra/local/engines/postgres.ts';
@@ -244,7 +244,7 @@ describe('the function as it is deployed', () => {
   it('has its dependencies in its bundle and its migrations beside it', { timeout: 60_000 }, async () => {
     const asset = await mkdtemp(join(tmpdir(), 'torghut-asset-'));
     const { files } = readLedgerFiles(root);
-    writeBundle(bundle(functionBundle({ sourceRoot: root, name: 'migrate', inlineLayers: true, files })), asset);
+    writeBundle(functionBundle({ sourceRoot: root, name: 'migrate', inlineLayers: true, files }), asset);
     // A process of its own, as in Lambda: nothing of this repository is within its reach.
     const script = `
       const { handler } = await import(process.argv[1]);
