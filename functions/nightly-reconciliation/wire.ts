@@ -3,6 +3,7 @@ import {
   connect,
   evidenceClassOf,
   reconciliationPorts,
+  sessionFills,
   type Environment,
   type Invocation,
   type Overrides,
@@ -16,7 +17,7 @@ import type { NightlyPorts } from './run.ts';
 export const wire = async (environment: Environment, overrides: Overrides = {}): Promise<NightlyPorts & Invocation> => {
   const connections = connect('nightly-reconciliation', environment, overrides);
   const { settings } = connections;
-  const ports = await reconciliationPorts(connections);
+  const ports = await reconciliationPorts(connections, 'within_budget');
   const pool = await connections.ledger();
   const parity = {
     account: settings.TRADING_ACCOUNT_LABEL,
@@ -27,6 +28,7 @@ export const wire = async (environment: Environment, overrides: Overrides = {}):
   return {
     ...ports,
     parity: (session, now) => computeParity(pool, parity, session, now),
+    sessionFills: (session) => sessionFills(pool, settings.TRADING_ACCOUNT_LABEL, session),
     telemetry: connections.telemetry,
     ensureBoot: connections.ensureBoot,
   };

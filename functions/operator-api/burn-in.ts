@@ -5,7 +5,7 @@ import type { OperatorApiConfiguration } from './ports.ts';
 const countOf = <Row extends { readonly count: number }>(rows: readonly Row[], of: (row: Row) => boolean): number =>
   rows.filter(of).reduce((sum, { count }) => sum + count, 0);
 
-const factsOf = (reads: BurnInReads, spanMs: number): BurnInFacts => {
+const factsOf = (reads: BurnInReads, spanMs: number, evidence: BurnInFacts['evidence']): BurnInFacts => {
   const known = ['acknowledged', 'adopted', 'rejected'];
   return {
     spanMs,
@@ -25,6 +25,11 @@ const factsOf = (reads: BurnInReads, spanMs: number): BurnInFacts => {
       rejected: countOf(reads.submits.by_outcome, ({ outcome }) => outcome === 'rejected'),
     },
     unknownOpen: reads.unknown.open,
+    nightly: {
+      completed: reads.reconciliation.nightly_completed,
+      failedSince: reads.reconciliation.nightly_failed_since,
+    },
+    evidence,
     openCriticalBreaks: countOf(reads.open_breaks, ({ severity }) => severity === 'critical'),
   };
 };
@@ -35,11 +40,11 @@ const ratio = (part: number, whole: number): number | null => (whole === 0 ? nul
 export const burnInBody = (
   reads: BurnInReads,
   account: string,
-  { codeHash }: OperatorApiConfiguration,
+  { codeHash, evidence }: OperatorApiConfiguration,
   since: Instant,
   until: Instant,
 ) => {
-  const { verdict, codes, checks } = judgeBurnIn(factsOf(reads, until - since));
+  const { verdict, codes, checks } = judgeBurnIn(factsOf(reads, until - since, evidence));
   const { provenance } = reads;
   const report = {
     schema: 'torghut.burn-in.v1',
@@ -47,6 +52,7 @@ export const burnInBody = (
     since: toText(since),
     until: toText(until),
     code_hash: codeHash,
+    evidence_class: evidence,
     verdict,
     codes,
     checks,
@@ -66,6 +72,7 @@ export const burnInBody = (
     rejections: reads.rejections,
     time_to_ack_ms: reads.time_to_ack_ms,
     open_breaks: reads.open_breaks,
+    reconciliation: reads.reconciliation,
     windows: reads.windows,
     sessions: reads.sessions,
   };

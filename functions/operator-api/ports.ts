@@ -1,4 +1,4 @@
-import type { Clock, DeploymentSwitches, FreshnessLimits, Instant } from '@torghut/domain';
+import type { Clock, DeploymentSwitches, EvidenceClass, FreshnessLimits, Instant } from '@torghut/domain';
 import type {
   AdapterStateChange,
   AdapterStateChanged,
@@ -40,4 +40,6 @@ export interface OperatorApiConfiguration {
   readonly freshness: FreshnessLimits & { readonly signalSloHours: number };
   /** Content hash of the deployed domain layer; null where the code is not bundled. */
   readonly codeHash: string | null;
+  /** Whether the broker is one, or stands in for one. */
+  readonly evidence: EvidenceClass;
 }

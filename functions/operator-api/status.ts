@@ -72,6 +72,7 @@ export const statusBody = (
     controls: operations.controls,
     last_cycle: operations.lastCycle,
     last_reconcile: operations.lastReconcile,
+    last_order_sync: operations.lastOrderSync,
     autonomy: {
       enabled: isPermitted(reads, 'autonomy_enabled'),
       runs_total: autonomy.runs_total,

@@ -1,10 +1,14 @@
 import {
+  checkResults,
+  type CheckResult,
+  type CheckUnit,
   decimal,
   decimalText,
   type Instant,
   matchLots,
   parseInstant,
   profitSchemaVersion,
+  riskCheckTable,
   riskCodes,
   riskGroups,
   type Ticker,
@@ -12,15 +16,22 @@ import {
   zero,
 } from '@torghut/domain';
 import type { WhyDecision, WhyExecution, WhyReceipt, WhyRows } from '@torghut/platform';
+import * as z from 'zod';
 
-/**
- * One group of pre-trade checks at one moment. `unknown`: no row says. A check that passed leaves no figures, so that
- * observed and limit are null there; `failures` has what was seen and what the limit was.
- */
+/** One pre-trade check: what it saw and what it allows, in its unit; null where no row says. */
+export interface CheckLine {
+  readonly code: string;
+  readonly result: CheckResult;
+  readonly observed: unknown;
+  readonly limit: unknown;
+  readonly unit: CheckUnit;
+}
+
+/** The checks of one group at one moment; its result is the one that matters most. */
 export interface CheckGroup {
   readonly group: string;
-  readonly result: 'passed' | 'failed' | 'unknown';
-  readonly failures: readonly { readonly code: string; readonly observed: unknown; readonly limit: unknown }[];
+  readonly result: CheckResult;
+  readonly checks: readonly CheckLine[];
 }
 
 /** What happened, when, and how long after what happened before; null where there was nothing before. */
@@ -37,63 +48,56 @@ type Members = Readonly<Record<string, unknown>>;
 const asMembers = (value: unknown): Members | null =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : null;
 const asText = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-const asTexts = (value: unknown): readonly string[] | null =>
-  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : null;
-
-/** Members of a failed check's detail that say what would have passed; the limit price of an order is not one. */
-const isLimit = (name: string): boolean =>
-  /^(?:limit(?:_.+)?|from|until|open_at|expires_at)$/.test(name) && name !== 'limit_price';
-
-/** A failed check's detail, parted into what was seen and what the limit was. */
-const observedAndLimit = (detail: unknown): { readonly observed: unknown; readonly limit: unknown } => {
-  const members = Object.entries(asMembers(detail) ?? {});
-  const part = (limits: boolean, plainName: string): unknown => {
-    const chosen = members.filter(([name]) => isLimit(name) === limits);
-    if (chosen.length === 1 && chosen[0]?.[0] === plainName) return chosen[0][1];
-    return chosen.length === 0 ? null : Object.fromEntries(chosen);
-  };
-  return { observed: part(false, 'observed'), limit: part(true, 'limit') };
-};
 
 const groupOf = new Map<string, string>(riskCodes.map(({ code, group }) => [code, group]));
 
-/** Every group of checks; `failedIn` is null where nothing says how the group ended. */
-const checkGroups = (failedIn: (group: string) => readonly string[] | null, details: Members): readonly CheckGroup[] =>
-  riskGroups.map((group) => {
-    const codes = failedIn(group);
-    return {
-      group,
-      result: codes === null ? 'unknown' : codes.length === 0 ? 'passed' : 'failed',
-      failures: (codes ?? []).map((code) => ({ code, ...observedAndLimit(details[code]) })),
-    };
+const recordSchema = z.array(z.tuple([z.string(), z.enum(checkResults), z.unknown(), z.unknown()]));
+/** The checks as stored, by code; null where no row has a record of them. */
+const recordedChecks = (stored: unknown): ReadonlyMap<string, Omit<CheckLine, 'code' | 'unit'>> | null => {
+  const record = recordSchema.safeParse(stored);
+  return record.success
+    ? new Map(record.data.map(([code, result, observed, limit]) => [code, { result, observed, limit }]))
+    : null;
+};
+
+const unknownCheck = { result: 'unknown', observed: null, limit: null } as const;
+const mattersMost = ['failed', 'unknown', 'passed', 'not_applicable'] as const satisfies readonly CheckResult[];
+
+/** Every check of the table in its groups. `failed`: codes that failed, should no record say so. */
+const checkGroups = (stored: unknown, failed: readonly string[]): readonly CheckGroup[] => {
+  const record = recordedChecks(stored);
+  return riskGroups.map((group) => {
+    const checks = riskCodes
+      .filter((row) => row.group === group)
+      .map(({ code }): CheckLine => {
+        const seen =
+          record?.get(code) ?? (failed.includes(code) ? { ...unknownCheck, result: 'failed' } : unknownCheck);
+        return { code, ...seen, unit: riskCheckTable[code].unit };
+      });
+    const result = mattersMost.find((one) => checks.some((check) => check.result === one)) ?? 'unknown';
+    return { group, result, checks };
   });
+};
+
+const storedChecks = (decision: WhyDecision | null): unknown => asMembers(decision?.decision_json['risk'])?.['checks'];
 
 /** The checks when it was decided, and again in each transaction that claimed a broker call. */
-const checksOf = ({ decision, receipts }: WhyRows) => {
-  const details = decision?.reason_details ?? {};
-  const recorded = asMembers(asMembers(decision?.decision_json['risk'])?.['checks']);
-  return {
-    at_decision: checkGroups((group) => asTexts(recorded?.[group]), details),
-    at_claim: receipts
-      .filter(({ operation }) => operation === 'submit')
-      .map((receipt) => ({
-        receipt_id: receipt.id,
-        adapter: receipt.adapter,
-        at: receipt.claimed_at,
-        // A claim is written when every check passed, a denied receipt when one did not.
-        groups: checkGroups(
-          (group) =>
-            receipt.outcome === 'denied' ? receipt.outcome_codes.filter((code) => groupOf.get(code) === group) : [],
-          details,
-        ),
-        controls: receipt.control_snapshot,
-      })),
-    /** Reasons that no pre-trade check gave: the broker's, the route's, the order's life. */
-    other_reasons: (decision?.reasons ?? [])
-      .filter((code) => !groupOf.has(code))
-      .map((code) => ({ code, detail: details[code] ?? null })),
-  };
-};
+const checksOf = ({ decision, receipts }: WhyRows) => ({
+  at_decision: checkGroups(storedChecks(decision), []),
+  at_claim: receipts
+    .filter(({ operation }) => operation === 'submit')
+    .map((receipt) => ({
+      receipt_id: receipt.id,
+      adapter: receipt.adapter,
+      at: receipt.claimed_at,
+      groups: checkGroups(receipt.risk_checks, receipt.outcome === 'denied' ? receipt.outcome_codes : []),
+      controls: receipt.control_snapshot,
+    })),
+  /** Reasons that no pre-trade check gave: the broker's, the route's, the order's life. */
+  other_reasons: (decision?.reasons ?? [])
+    .filter((code) => !groupOf.has(code))
+    .map((code) => ({ code, detail: decision?.reason_details[code] ?? null })),
+});
 
 const routeOf = ({ decision, messages, receipts, executions }: WhyRows) => {
   const planned = asMembers(decision?.decision_json['route']);
@@ -116,7 +120,7 @@ const routeOf = ({ decision, messages, receipts, executions }: WhyRows) => {
 };
 
 /** USD before fees, and shares. `reason` says why an amount is null. */
-const profitOf = ({ decision, executions, events, strategyFills }: WhyRows) => {
+const profitOf = ({ decision, executions, strategyFills }: WhyRows) => {
   const unknown = (reason: string) => ({
     method: profitSchemaVersion,
     realised_gross: null,
@@ -127,8 +131,6 @@ const profitOf = ({ decision, executions, events, strategyFills }: WhyRows) => {
   });
   if (decision === null) return unknown('no decision of ours stands behind the order');
   if (strategyFills === null) return unknown('the strategy has more fills in the symbol than can be matched at once');
-  const corrected = events.find(({ event_type: type }) => type === 'trade_bust' || type === 'trade_correct');
-  if (corrected !== undefined) return unknown(`a ${corrected.event_type} changed the fills; see the break it left`);
   const ids = new Set(executions.map(({ id }) => id));
   const ours = new Set(
     strategyFills.filter((fill) => ids.has(fill.execution_id)).map((fill) => fill.broker_execution_id),
@@ -142,7 +144,7 @@ const profitOf = ({ decision, executions, events, strategyFills }: WhyRows) => {
       side: fill.side,
       qty: decimal(fill.qty),
       price: decimal(fill.price),
-      executedAt: parseInstant(fill.event_ts),
+      executedAt: parseInstant(fill.executed_at),
     })),
   );
   const sum = (amounts: readonly { readonly gross: ReturnType<typeof decimal> }[]) =>
@@ -244,7 +246,7 @@ const timelineOf = (rows: WhyRows): readonly TimelineStep[] => {
     ...rows.events.map((event) => ({
       at: event.event_ts,
       step: event.event_type,
-      what: `${event.qty ?? 'unknown'} at ${event.price ?? 'unknown'} (${event.broker_execution_id ?? 'no execution id'}, from ${event.source}, received ${event.received_at})`,
+      what: `${event.qty ?? 'unknown'} at ${event.price ?? 'unknown'} (${event.broker_execution_id ?? 'no execution id'}${event.corrects_execution_id === null ? '' : `, takes back ${event.corrects_execution_id}`}, from ${event.source}, received ${event.received_at})`,
     })),
     ...rows.breaks.map((found) => ({
       at: found.created_at,
@@ -264,15 +266,27 @@ const timelineOf = (rows: WhyRows): readonly TimelineStep[] => {
 };
 
 /** What the chain has no row of, each said in words. */
-const missingOf = ({ decision, messages, receipts, executions, events, matchedBy }: WhyRows): readonly string[] => {
+const missingOf = ({
+  decision,
+  messages,
+  receipts,
+  executions,
+  events,
+  fills,
+  matchedBy,
+}: WhyRows): readonly string[] => {
   const submits = receipts.filter(({ operation }) => operation === 'submit');
   const denied = decision?.status === 'denied';
-  const fills = events.filter(({ broker_execution_id: id }) => id !== null);
+  const booked = events.some(({ broker_execution_id: id }) => id !== null);
   const rules: readonly (readonly [boolean, string])[] = [
     [decision === null, `decision: no row of ours is linked to this ${matchedBy.replaceAll('_', ' ')}`],
     [
-      decision !== null && asMembers(asMembers(decision.decision_json['risk'])?.['checks']) === null,
+      decision !== null && recordedChecks(storedChecks(decision)) === null,
       'checks: the decision document has no record of them',
+    ],
+    [
+      submits.some(({ risk_checks: checks }) => recordedChecks(checks) === null),
+      'checks: the receipt of a submit has no record of them',
     ],
     [
       decision !== null && asMembers(decision.decision_json['signal']) === null,
@@ -284,7 +298,10 @@ const missingOf = ({ decision, messages, receipts, executions, events, matchedBy
     ],
     [submits.length === 0, `broker calls: no receipt of a submit${denied ? '; nothing was sent' : ''}`],
     [executions.length === 0, 'order: no execution; no adapter acknowledged an order'],
-    [executions.length > 0 && fills.length === 0, 'fills: none booked so far'],
+    [
+      executions.length > 0 && fills.length === 0,
+      booked ? 'fills: none counts any more; the broker took them back' : 'fills: none booked so far',
+    ],
     [
       fills.length > 0 && executions.every(({ tca }) => tca === null),
       'cost: no analysis; without a reference price at the decision there is none',
@@ -370,10 +387,13 @@ export const whyBody = (rows: WhyRows, asked: string, account: string, now: Inst
     checks: checksOf(rows),
     route: routeOf(rows),
     messages: rows.messages,
-    calls: receipts.map(({ route: _route, control_snapshot: _controls, decided_at: _decided, ...call }) => call),
+    calls: receipts.map(
+      ({ route: _route, control_snapshot: _controls, risk_checks: _checks, decided_at: _decided, ...call }) => call,
+    ),
     orders: executions.map(({ tca: _tca, ...order }) => order),
     events,
-    fills: events.filter(({ event_type: type }) => type === 'fill' || type === 'partial_fill'),
+    /** Those that count now: without what was taken back, and as corrected. */
+    fills: rows.fills,
     cost: executions.flatMap(({ tca, alpaca_order_id: order }) =>
       tca === null ? [] : [{ broker_order_id: order, ...tca }],
     ),

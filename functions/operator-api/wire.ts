@@ -3,6 +3,7 @@ import {
   changeControl,
   checkBoot,
   connect,
+  evidenceClassOf,
   operatorReadModel,
   type Environment,
   type Overrides,
@@ -63,6 +64,7 @@ export const wire = async (
       evidenceRunLimit: settings.TRADING_EVIDENCE_CONTINUITY_RUN_LIMIT,
       freshness: settings.limits,
       codeHash,
+      evidence: evidenceClassOf(settings.APCA_API_BASE_URL),
     },
   };
 };

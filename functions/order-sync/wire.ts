@@ -50,7 +50,7 @@ export const wire = async (
     },
     venues: { alpaca, lean: timedCalls(lean, clock, telemetry) },
     leanHealth: { venue: lean, record: leanHealthRecord(pool, account, limits), clock, telemetry },
-    reconcileAfterGap: reconcileAfterGap(await reconciliationPorts(connections)),
+    reconcileAfterGap: reconcileAfterGap(await reconciliationPorts(connections, 'at_once')),
     outbox: postgresOutbox(pool, account),
     publisher: connections.publisher(),
     clock,

@@ -2,7 +2,7 @@ import { type AdapterStateName, asTicker, executionAdapters } from '@torghut/dom
 import * as z from 'zod';
 import { changeOptions, changeUsage, type ChangeWords, postChange, readChange } from './operator/change.ts';
 import { askJson, type CommandDefinition } from './operator/command.ts';
-import { UsageError } from './options.ts';
+import { foundWords, UsageError } from './options.ts';
 
 /** `npx torghut adapter`: which adapters take orders, and for which symbols. */
 
@@ -76,7 +76,7 @@ LEAN takes more than before only while signals are stable and parity symbols hav
     if (action === 'list' && rest.length === 0) return { kind: 'list' };
     const state = action === undefined ? undefined : actions[action];
     if (state === undefined || rest.length > 0)
-      throw new UsageError(`expected list, ${Object.keys(actions).join(', ')}, found "${words.positionals.join(' ')}"`);
+      throw new UsageError(`expected list, ${Object.keys(actions).join(', ')}, found ${foundWords(words.positionals)}`);
     const adapter = words.value('adapter');
     if (!(executionAdapters as readonly (string | null)[]).includes(adapter))
       throw new UsageError(

@@ -1,18 +1,19 @@
-import { accountLabelPattern, type AccountLabel } from '@torghut/domain';
+import type { AccountLabel } from '@torghut/domain';
 import { decideBreak, type BreakDecision } from '@torghut/platform';
 import type pg from 'pg';
 import { runCommand, withLedger } from './ledger-connection.ts';
-import { parseWords, UsageError } from './options.ts';
+import { foundWords, parseWords, readAccount, UsageError } from './options.ts';
 
 /**
  * Reconciliation breaks that wait for a person: `list` shows them, `accept` and `escalate` decide one. The connection is
  * DATABASE_URL, so that no password stands in a process list.
  */
-const usage = `usage: npx torghut breaks --account LABEL list | accept ID --actor NAME | escalate ID --actor NAME
+const usage = `usage: npx torghut breaks --account LABEL list | accept ID | escalate ID, both with --actor NAME --reason TEXT
   list       open and escalated breaks, critical ones first
   accept     adopt what the broker says: positions and cash count from it, and what the break contained is free again,
              but for adapters that were closed to the symbol: those are opened with torghut adapter
   escalate   leave it to somebody else; what it contains stays contained
+  --actor    who decides; --reason why, in 3 to 1000 characters: both are kept with the break
 DATABASE_URL is the connection of a member of torghut_app.`;
 
 interface StandingBreak {
@@ -50,6 +51,7 @@ const main = async (): Promise<void> => {
   const { values, positionals } = parseWords(process.argv.slice(2), {
     account: { type: 'string' },
     actor: { type: 'string' },
+    reason: { type: 'string' },
     help: { type: 'boolean' },
   });
   if (values.help === true) {
@@ -58,22 +60,23 @@ const main = async (): Promise<void> => {
   }
   const [command = '', id, ...rest] = positionals;
   const decision = decisions[command];
-  const account = values.account ?? '';
-  if (!accountLabelPattern.test(account))
-    throw new UsageError(`--account: expected lower-case letters, digits, _ or -, found "${account}"`);
+  const account = readAccount(values.account);
   if (rest.length > 0 || (command === 'list' ? id !== undefined : decision === undefined || id === undefined))
-    throw new UsageError(`expected list, accept ID or escalate ID, found "${positionals.join(' ')}"\n${usage}`);
+    throw new UsageError(`expected list, accept ID or escalate ID, found ${foundWords(positionals)}\n${usage}`);
   if (id !== undefined && !uuidPattern.test(id))
     throw new UsageError(`expected the id of a break, as torghut breaks list shows it, found "${id}"`);
   const actor = values.actor?.trim() ?? '';
   if (decision !== undefined && (actor === '' || actor.length > 128))
     throw new UsageError('--actor: expected who decides, in at most 128 characters');
+  const reason = values.reason?.trim() ?? '';
+  if (decision !== undefined && (reason.length < 3 || reason.length > 1_000))
+    throw new UsageError(`--reason: expected why, in 3 to 1000 characters, found ${foundWords([reason])}`);
   await withLedger('torghut-breaks', async (client) => {
     if (decision === undefined || id === undefined) {
-      await list(client, account as AccountLabel);
+      await list(client, account);
       return;
     }
-    const decided = await decideBreak(client, account as AccountLabel, id, decision, actor);
+    const decided = await decideBreak(client, account, id, decision, actor, reason);
     if (decided === null)
       throw new UsageError(
         `expected an open or escalated break ${id} of ${account}, found none: see torghut breaks list`,

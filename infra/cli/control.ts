@@ -2,7 +2,7 @@ import { stoppingControlNames } from '@torghut/domain';
 import * as z from 'zod';
 import { changeOptions, changeUsage, type ChangeWords, postChange, readChange } from './operator/change.ts';
 import { askJson, type CommandDefinition } from './operator/command.ts';
-import { UsageError } from './options.ts';
+import { foundWords, UsageError } from './options.ts';
 
 /** `npx torghut control`: what stops orders, and who set it. */
 
@@ -67,7 +67,7 @@ ${changeUsage}`,
     const [action, control, ...rest] = words.positionals;
     if (action === 'list' && control === undefined) return { kind: 'list' };
     if ((action !== 'engage' && action !== 'release') || rest.length > 0)
-      throw new UsageError(`expected list, engage CONTROL or release CONTROL, found "${words.positionals.join(' ')}"`);
+      throw new UsageError(`expected list, engage CONTROL or release CONTROL, found ${foundWords(words.positionals)}`);
     if (control === undefined || !(stoppingControlNames as readonly string[]).includes(control))
       throw new UsageError(
         `expected one of ${stoppingControlNames.join(', ')}, found ${control === undefined ? 'none' : `"${control}"`}`,

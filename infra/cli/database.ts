@@ -1,9 +1,9 @@
-import { accountLabelPattern, type AccountLabel, schemaVersion } from '@torghut/domain';
+import { type AccountLabel, schemaVersion } from '@torghut/domain';
 import { backfillProvenance, describePreparation, prepareLedger } from '@torghut/platform';
 import type pg from 'pg';
 import { deployedRelease } from '../local/catalog.ts';
 import { runCommand, withLedger } from './ledger-connection.ts';
-import { parseWords, UsageError } from './options.ts';
+import { foundWords, parseWords, readAccount, UsageError } from './options.ts';
 
 /**
  * What is done to a ledger as its owner: `migrate` brings schema, feature contract, strategy catalog and the initial rows
@@ -55,12 +55,10 @@ const main = async (): Promise<void> => {
   }
   const [command, ...rest] = positionals;
   if ((command !== 'migrate' && command !== 'backfill') || rest.length > 0)
-    throw new UsageError(`expected migrate or backfill, found "${positionals.join(' ')}"\n${usage}`);
-  const account = values.account ?? '';
-  if (command === 'migrate' && !accountLabelPattern.test(account))
-    throw new UsageError(`--account: expected lower-case letters, digits, _ or -, found "${account}"`);
+    throw new UsageError(`expected migrate or backfill, found ${foundWords(positionals)}\n${usage}`);
+  const account = command === 'migrate' ? readAccount(values.account) : null;
   await withLedger('torghut-database', (client) =>
-    command === 'migrate' ? migrate(client, account as AccountLabel) : backfill(client, values.apply !== true),
+    account === null ? backfill(client, values.apply !== true) : migrate(client, account),
   );
 };
 

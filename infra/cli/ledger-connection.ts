@@ -3,7 +3,7 @@ import { UsageError } from './options.ts';
 
 /**
  * Works on the ledger that DATABASE_URL names, so that no password stands in a process list.
- * @throws UsageError without DATABASE_URL; Error when the database cannot be reached
+ * @throws UsageError without DATABASE_URL; Error when the database cannot be reached or goes away
  */
 export const withLedger = async (
   applicationName: string,
@@ -12,6 +12,8 @@ export const withLedger = async (
   const connectionString = process.env['DATABASE_URL'];
   if (connectionString === undefined) throw new UsageError('DATABASE_URL: expected a postgres:// URL, found none');
   const client = new pg.Client({ connectionString, application_name: applicationName });
+  // A connection that drops between statements says so here only; the next statement then fails with one line.
+  client.on('error', () => undefined);
   try {
     await client.connect();
   } catch (error) {

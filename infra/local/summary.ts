@@ -52,7 +52,7 @@ export interface ReplaySummary {
 const counts = (rows: readonly { readonly key: string; readonly count: number }[]): Record<string, number> =>
   Object.fromEntries(rows.map(({ key, count }) => [key, count]));
 
-/** Realised net profit by New York date, from booked fills of all days up to the last. */
+/** Realised net profit by New York date, from the fills of all days up to the last that count now. */
 const netByDate = async (db: Pool, account: AccountLabel): Promise<ReadonlyMap<string, DecimalText> | null> => {
   const result = await db.query<{
     id: string;
@@ -63,9 +63,9 @@ const netByDate = async (db: Pool, account: AccountLabel): Promise<ReadonlyMap<s
     price: string;
     at: Instant;
   }>(
-    `SELECT v.broker_execution_id AS id, d.strategy_id, v.symbol, e.side, v.qty, v.price, v.event_ts AS at
-       FROM execution_order_events v JOIN executions e ON e.id = v.execution_id LEFT JOIN trade_decisions d ON d.id = e.trade_decision_id
-      WHERE v.account_label = $1 AND v.event_type IN ('fill', 'partial_fill') ORDER BY v.event_ts, v.broker_execution_id`,
+    `SELECT f.broker_execution_id AS id, d.strategy_id, f.symbol, f.side, f.qty, f.price, f.executed_at AS at
+       FROM booked_fills f LEFT JOIN executions e ON e.id = f.execution_id LEFT JOIN trade_decisions d ON d.id = e.trade_decision_id
+      WHERE f.account_label = $1 ORDER BY f.executed_at, f.broker_execution_id`,
     [account],
   );
   const fills: Fill[] = result.rows.flatMap((row) => {

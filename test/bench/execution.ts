@@ -1,16 +1,12 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import {
   builtInStrategies,
-  clientOrderId,
   decimal,
-  decisionIdentity,
   defaultLimits,
-  initialRoute,
   parseCatalog,
   parseInstant,
   publishOutbox,
@@ -39,11 +35,12 @@ import pg from 'pg';
 import { parse } from 'yaml';
 import { startPostgres, type LocalPostgres } from '../../infra/local/engines/postgres.ts';
 import { insertRow, sampleRow } from '../support/rows.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { sampleDecisionRow, sampleRequest, sampleStrategy } from '../support/sample-decision.ts';
 import { benchRow, median, type BenchRow } from './row.ts';
 import { asScript, recordStatements } from './statement-script.ts';
 
 const account = 'paper' as AccountLabel;
-const strategyId = 'intraday_tsmom_v1@prod';
 const symbols = ['AAPL', 'NVDA', 'MSFT', 'AMD'] as Ticker[];
 const now = parseInstant('2026-02-13T15:04:00.000Z');
 const hash = 'ab'.repeat(32);
@@ -85,7 +82,7 @@ const prepare = async (owner: Pool, count: number): Promise<readonly ExecutionRe
     const { rows } = await owner.query<{ id: string }>(`SELECT id FROM ${table} WHERE ${key} = $1`, [value]);
     return rows[0]?.id ?? '';
   };
-  const strategyPk = await idOf('strategies', 'strategy_id', strategyId);
+  const strategyPk = await idOf('strategies', 'strategy_id', sampleStrategy.id);
   const featureContractId = await idOf('feature_contracts', 'status', 'active');
   const at = toText(now);
   const requests: ExecutionRequest[] = [];
@@ -137,61 +134,20 @@ const prepare = async (owner: Pool, count: number): Promise<readonly ExecutionRe
     for (let index = 0; index < count; index += 1) {
       const symbol = symbols[index % symbols.length] ?? symbols[0]!;
       const eventTs = now - 2_000 - index;
-      const key = {
-        accountLabel: account,
-        strategyId,
-        strategyVersion: '1.1.0',
+      const request = sampleRequest({
+        account,
         symbol,
-        timeframe: '1Min',
+        side: 'buy',
+        qty: '1',
+        limitPrice: '100.02',
+        expected: 'alpaca',
         eventTs,
-        action: 'buy',
-      } as const;
-      const identity = decisionIdentity(key);
-      const id = `${identity.slice(0, 8)}-${identity.slice(8, 12)}-8${identity.slice(13, 16)}-a${identity.slice(17, 20)}-${identity.slice(20, 32)}`;
-      const request: ExecutionRequest = {
-        accountLabel: account,
-        tradeDecisionId: id,
-        decisionIdentity: identity,
-        attempt: 1,
-        order: {
-          clientOrderId: clientOrderId(identity, 1),
-          symbol,
-          side: 'buy',
-          qty: '1',
-          type: 'limit',
-          timeInForce: 'day',
-          limitPrice: '100.02',
-          stopPrice: null,
-        },
         decidedAt: now,
         expiresAt: now + 60_000,
-        route: initialRoute('alpaca', 'all:alpaca'),
-      };
+      });
       requests.push(request);
-      await insertRow(
-        client,
-        'trade_decisions',
-        sampleRow('trade_decisions', {
-          id,
-          decision_identity: identity,
-          strategy_pk: strategyPk,
-          feature_contract_id: featureContractId,
-          symbol,
-          timeframe: '1Min',
-          event_ts: toText(eventTs),
-          action: 'buy',
-          intent: 'entry',
-          qty: '1',
-          limit_price: '100.02',
-          reference_price: '100',
-          reference_price_at: toText(eventTs),
-          decision_json: {},
-          status: 'queued',
-          window_start: at,
-          watermark_event_ts: toText(eventTs),
-          expires_at: toText(request.expiresAt),
-        }),
-      );
+      const facts = { strategyPk, featureContractId, windowStart: at, eventTs, referencePrice: '100' };
+      await insertRow(client, 'trade_decisions', sampleDecisionRow(request, facts, { status: 'queued' }));
     }
   });
   return requests;
@@ -266,6 +222,7 @@ const routerOf = (pool: Pool) => {
         yield await nothing();
       },
     },
+    refreshAccount: () => Promise.resolve(),
     asset: (symbol) =>
       Promise.resolve({
         symbol,
@@ -360,7 +317,7 @@ export const executionBench = async (
     progress('skipped: pgbench, which measures the floor, is not in PATH; install the PostgreSQL client tools');
     return [];
   }
-  const directory = await mkdtemp(join(tmpdir(), 'torghut-bench-'));
+  const directory = await temporaryDirectory('bench');
   // Started by root, PostgreSQL runs as another user, who has to get through to its own directory.
   await chmod(directory, 0o711);
   const postgres = await startPostgres({ dataDir: join(directory, 'postgres'), persistent: false });

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { parseArgs } from 'node:util';
+import { parseOptions, UsageError } from '../../infra/cli/options.ts';
 import { bundleBench } from './bundle.ts';
 import { costBench } from './cost.ts';
 import { cycleBench } from './cycle.ts';
@@ -31,10 +31,6 @@ const usage = `usage: npm run bench [-- options]
   --json FILE           write the rows as JSON
 Every figure stands beside its floor, measured in the same run; a missed goal is shown and fails nothing.`;
 
-class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
 interface Arguments {
   readonly help: boolean;
   readonly only: string | null;
@@ -43,22 +39,20 @@ interface Arguments {
 }
 
 const readArguments = (): Arguments => {
-  try {
-    const { values } = parseArgs({
-      options: {
-        only: { type: 'string' },
-        size: { type: 'string' },
-        json: { type: 'string' },
-        help: { type: 'boolean' },
-      },
-    });
-    const { help = false, only = null, size, json = null } = values;
-    if (size !== undefined && !/^[1-9]\d{0,7}$/.test(size))
-      throw new UsageError(`--size: expected a whole number above 0, found "${size}"`);
-    return { help, only, size: size === undefined ? null : Number(size), json };
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  const {
+    help = false,
+    only = null,
+    size,
+    json = null,
+  } = parseOptions(process.argv.slice(2), {
+    only: { type: 'string' },
+    size: { type: 'string' },
+    json: { type: 'string' },
+    help: { type: 'boolean' },
+  });
+  if (size !== undefined && !/^[1-9]\d{0,7}$/.test(size))
+    throw new UsageError(`--size: expected a whole number above 0, found "${size}"`);
+  return { help, only, size: size === undefined ? null : Number(size), json };
 };
 
 const main = async (): Promise<void> => {

@@ -3,14 +3,11 @@ import { resolve } from 'node:path';
 import { setTimeout as nextTurn } from 'node:timers/promises';
 import {
   builtInStrategies,
-  clientOrderId,
   decimal,
   decimalText,
-  decisionIdentity,
   executionGroup,
   executionRequestJson,
   floorTo,
-  initialRoute,
   minute,
   parseCatalog,
   parseInstant,
@@ -68,13 +65,12 @@ import { queueSettings } from './local-aws.ts';
 import type { DatabasePlace } from './loop.ts';
 import { testDatabase } from './postgres.ts';
 import { insertRow, sampleRow } from './rows.ts';
+import { sampleDecisionRow, sampleRequest, sampleStrategy } from './sample-decision.ts';
 import { SharedClock } from './shared-clock.ts';
 
 /** A Friday with a full session, 14:30 to 21:00 UTC. */
 export const sessionMorning = parseInstant('2026-02-13T15:04:00.000Z');
 export const account = 'paper' as AccountLabel;
-const strategyId = 'intraday_tsmom_v1@prod';
-const strategyVersion = '1.1.0';
 const hash = 'ab'.repeat(32);
 
 /** Quotes that a test sets as it goes. */
@@ -106,6 +102,8 @@ export interface ExecutionOptions {
   readonly venueSeed?: number;
   /** Whether a venue will leave calls unanswered: their deadlines then pass in a tenth of real time. */
   readonly waiting?: boolean;
+  /** The clock of everything; one that a sleeping worker advances unless given. */
+  readonly clock?: SharedClock;
 }
 
 export interface DecisionChange {
@@ -140,6 +138,9 @@ const quotes = {
   AAPL: { bid: '99.98', ask: '100.02', reference: '100.00' },
   NVDA: { bid: '49.99', ask: '50.01', reference: '50.00' },
   MSFT: { bid: '199.95', ask: '200.05', reference: '200.00' },
+  AMZN: { bid: '149.97', ask: '150.03', reference: '150.00' },
+  META: { bid: '79.98', ask: '80.02', reference: '80.00' },
+  GOOGL: { bid: '119.98', ask: '120.02', reference: '120.00' },
 } as const;
 type Symbol = keyof typeof quotes;
 
@@ -158,7 +159,7 @@ const withPlainDecimals = <Row extends object>(row: Row): Row =>
  */
 export const startExecution = async (options: ExecutionOptions = {}) => {
   const database = await testDatabase();
-  const clock = new SharedClock(sessionMorning, { deadlineScale: options.waiting === true ? 0.1 : 1 });
+  const clock = options.clock ?? new SharedClock(sessionMorning, { deadlineScale: options.waiting === true ? 0.1 : 1 });
   const seed = options.venueSeed ?? 20_260_213;
   const market = new TestMarket();
   for (const [symbol, { bid, ask }] of Object.entries(quotes))
@@ -182,7 +183,7 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
 
   const idOf = async (table: string, key: string, value: string): Promise<string> =>
     (await database.owner.query<{ id: string }>(`SELECT id FROM ${table} WHERE ${key} = $1`, [value])).rows[0]!.id;
-  const strategyPk = await idOf('strategies', 'strategy_id', strategyId);
+  const strategyPk = await idOf('strategies', 'strategy_id', sampleStrategy.id);
   const featureContractId = await idOf('feature_contracts', 'status', 'active');
   let decided = 0;
   const windows = new Set<string>();
@@ -321,38 +322,19 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
       const now = clock.now();
       decided += 1;
       const eventTs = now - 2_000 - decided;
-      const key = {
-        accountLabel: account,
-        strategyId,
-        strategyVersion,
-        symbol,
-        timeframe: '1Min',
-        eventTs,
-        action: side,
-      };
-      const identity = decisionIdentity(key);
-      const id = `${identity.slice(0, 8)}-${identity.slice(8, 12)}-8${identity.slice(13, 16)}-a${identity.slice(17, 20)}-${identity.slice(20, 32)}`;
       const expected = change.expected ?? 'lean';
       const quoted = quotes[symbol as string as Symbol];
-      const request: ExecutionRequest = {
-        accountLabel: account,
-        tradeDecisionId: id,
-        decisionIdentity: identity,
-        attempt: 1,
-        order: {
-          clientOrderId: clientOrderId(identity, 1),
-          symbol,
-          side,
-          qty: change.qty ?? '1',
-          type: 'limit',
-          timeInForce: 'day',
-          limitPrice: change.limitPrice ?? (side === 'buy' ? quoted.ask : quoted.bid),
-          stopPrice: null,
-        },
+      const request = sampleRequest({
+        account,
+        symbol,
+        side,
+        qty: change.qty ?? '1',
+        limitPrice: change.limitPrice ?? (side === 'buy' ? quoted.ask : quoted.bid),
+        expected,
+        eventTs,
         decidedAt: now,
         expiresAt: now + (change.lifeMs ?? minute),
-        route: initialRoute(expected, `all:${expected}`),
-      };
+      });
       const at = toText(now);
       const windowStart = toText(floorTo(now, minute) - minute);
       await inTransaction(database.app, async (client) => {
@@ -372,25 +354,11 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
         await insertRow(
           client,
           'trade_decisions',
-          sampleRow('trade_decisions', {
-            id,
-            decision_identity: identity,
-            strategy_pk: strategyPk,
-            feature_contract_id: featureContractId,
-            symbol,
-            timeframe: '1Min',
-            event_ts: toText(eventTs),
-            action: side,
-            intent: change.intent ?? (side === 'buy' ? 'entry' : 'exit'),
-            qty: request.order.qty,
-            limit_price: request.order.limitPrice,
-            reference_price: quoted.reference,
-            reference_price_at: toText(eventTs),
-            decision_json: { impact: { estimate_bps: '4' } },
-            window_start: windowStart,
-            watermark_event_ts: toText(eventTs),
-            expires_at: toText(request.expiresAt),
-          }),
+          sampleDecisionRow(
+            request,
+            { strategyPk, featureContractId, windowStart, eventTs, referencePrice: quoted.reference },
+            change.intent === undefined ? {} : { intent: change.intent },
+          ),
         );
         await insertRow(client, 'outbox', {
           topic: expected,
@@ -402,7 +370,7 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
         });
       });
       if (change.publish !== false) await world.publish();
-      return { id, clientOrderId: request.order.clientOrderId, request };
+      return { id: request.tradeDecisionId, clientOrderId: request.order.clientOrderId, request };
     },
 
     /** Decides and routes to where the order rests or ends. */

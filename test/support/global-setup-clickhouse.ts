@@ -1,8 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
 import { startClickHouse } from '../../infra/local/engines/clickhouse.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -12,7 +11,7 @@ declare module 'vitest' {
 
 /** Starts one ClickHouse engine for the run. Returns how to end it. */
 const setup = async (project: TestProject): Promise<() => Promise<void>> => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'torghut-clickhouse-'));
+  const dataDir = await temporaryDirectory('clickhouse');
   const clickhouse = await startClickHouse({ dataDir });
   project.provide('clickhouseUrl', clickhouse.url);
   return async () => {

@@ -45,6 +45,9 @@ interface LedgerReceipt {
 interface LedgerExecution {
   readonly client_order_id: string;
   readonly alpaca_order_id: string;
+  readonly symbol: string;
+  readonly side: string;
+  readonly submitted_qty: string;
   readonly trade_decision_id: string | null;
   readonly state: string;
   readonly filled_qty: string;
@@ -81,7 +84,7 @@ const readLedger = async (client: Queryable, account: AccountLabel | null): Prom
     [account],
   );
   const executions = await client.query<LedgerExecution>(
-    `SELECT client_order_id, alpaca_order_id, trade_decision_id, state, filled_qty, execution_expected_adapter AS expected,
+    `SELECT client_order_id, alpaca_order_id, symbol, side, submitted_qty::text AS submitted_qty, trade_decision_id, state, filled_qty, execution_expected_adapter AS expected,
        execution_actual_adapter AS actual, execution_fallback_reason AS fallback_reason, execution_fallback_count AS fallback_count,
        route_context ->> 'expected' AS first_expected, raw_order
      FROM executions WHERE ${ofAccount}`,
@@ -138,6 +141,10 @@ const carrier = (clientOrderId: string, ledger: Ledger, truth: VenueTruth): Exec
   const own = truth.leanSubmissions?.filter((one) => one.clientOrderId === clientOrderId && !one.idempotentReplay);
   if (own === undefined) return null;
   if (own.some(({ status }) => status === 200)) return 'lean';
+  // An order found at the broker after a request to LEAN that may have left: the control plane is not told who sent it.
+  const mayHaveLeft = wrote.some(({ adapter, outcome }) => adapter === 'lean' && outcome !== 'not_sent');
+  const wasFound = wrote.some(({ adapter, outcome }) => adapter === 'alpaca' && outcome === 'adopted');
+  if (own.length === 0 && mayHaveLeft && wasFound) return null;
   return own.every(({ status }) => status < 500) ? 'alpaca' : null;
 };
 
@@ -189,13 +196,31 @@ const fillsAreBookedOnce: Check = ({ booked, executions }, { fills }, { settled 
       const same = fill.orderId === order && fill.qty.eq(decimal(qty)) && fill.price.eq(decimal(price));
       return same ? [] : [`fill ${activity}: booked ${qty} at ${price} of ${order}`];
     }),
-    ...(settled ? fills.filter(({ id }) => !known.has(id)).map(({ id }) => `fill ${id}: never booked`) : []),
+    ...(settled
+      ? fills
+          .filter(({ id, corrects }) => corrects === null && !known.has(id))
+          .map(({ id }) => `fill ${id}: never booked`)
+      : []),
     ...executions.flatMap(({ client_order_id: id, alpaca_order_id: order, filled_qty: qty }) => {
-      const filled = (perOrder.get(order) ?? []).reduce((sum, fill) => sum.plus(fill.qty), zero);
+      const filled = (perOrder.get(order) ?? [])
+        .filter(({ state }) => state === 'executed')
+        .reduce((sum, fill) => sum.plus(fill.qty), zero);
       const wrong = settled ? !filled.eq(decimal(qty)) : filled.lt(decimal(qty));
       return wrong ? [`${id}: ${qty} filled in the ledger, ${decimalText(filled)} at the broker`] : [];
     }),
   ];
+};
+
+/** An execution says what the order is that the broker has under its id. */
+const executionsAreTheirOrders: Check = ({ executions }, { orders }) => {
+  const known = new Map(orders.map((order) => [order.id, order]));
+  return executions.flatMap(({ client_order_id: id, alpaca_order_id: orderId, symbol, side, submitted_qty: qty }) => {
+    const order = known.get(orderId);
+    if (order === undefined) return [`${id}: order ${orderId} is unknown to the broker`];
+    return order.clientOrderId === id && order.symbol === symbol && order.side === side && order.qty.eq(decimal(qty))
+      ? []
+      : [`${id}: ${side} ${qty} ${symbol}, the broker has ${order.side} ${decimalText(order.qty)} ${order.symbol}`];
+  });
 };
 
 /** An activity id is a time and the broker's execution id. */
@@ -230,6 +255,7 @@ const checks: readonly Check[] = [
   oneOrderPerDecision,
   everyOrderHasAReceipt,
   everyOrderIsKnown,
+  executionsAreTheirOrders,
   provenanceIsTrue,
   refusalsHaveCodes,
   fillsAreBookedOnce,

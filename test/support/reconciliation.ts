@@ -74,7 +74,7 @@ export const reconciliationOf = (world: ExecutionWorld, broker: Partial<Reconcil
 
     accept: async (type: string): Promise<void> => {
       for (const { id } of (await tools.breaks()).filter((found) => found.break_type === type))
-        await decideBreak(world.database.app, account, id, 'accepted', 'operator@example.org');
+        await decideBreak(world.database.app, account, id, 'accepted', 'operator@example.org', 'looked at by a test');
     },
   };
   return tools;

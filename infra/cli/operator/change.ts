@@ -31,7 +31,7 @@ export const readChange = ({ value }: Words): ChangeWords => {
 /**
  * Posts one change and prints its answer by `render`.
  * @returns 0 when it was made, 1 when it was refused, with one line why.
- * @throws Unanswered when it is not known whether it was made, with the way to find out
+ * @throws Unanswered when it is not known whether it was made, or no answer says so, with the way to find out
  */
 export const postChange = async <Made>(
   { api, json, print, complain }: Asked,
@@ -42,20 +42,27 @@ export const postChange = async <Made>(
   render: (made: Made) => readonly string[],
 ): Promise<number> => {
   const request = { method: 'POST', path, body: { ...body, reason, request_id: requestId } } as const;
-  const answer = await api(request).catch((error: unknown) => {
+  /** Once it was sent, only an answer of ours says whether it was made. */
+  const orUnknown = (error: unknown): never => {
     if (!(error instanceof Unanswered)) throw error;
     throw new Unanswered(
       `${error.message}; whether the change was made is unknown: repeat the command with --request-id ${requestId}`,
       { cause: error },
     );
-  });
-  if (answer.status === 200) {
-    const sent = parseAnswer(request, answer);
-    const made = readAs(`POST ${path}`, schema, sent);
-    for (const line of json ? [JSON.stringify(sent, null, 2)] : render(made)) print(line);
-    return 0;
+  };
+  const answer = await api(request).catch(orUnknown);
+  try {
+    if (answer.status === 200) {
+      const sent = parseAnswer(request, answer);
+      const made = readAs(`POST ${path}`, schema, sent);
+      for (const line of json ? [JSON.stringify(sent, null, 2)] : render(made)) print(line);
+      return 0;
+    }
+    if (answer.status >= 500) throw unexpectedStatus(request, [200, 400, 409], answer);
+  } catch (error) {
+    return orUnknown(error);
   }
-  const refusal = answer.status >= 400 && answer.status < 500 ? refusalLine(answer) : null;
+  const refusal = answer.status >= 400 ? refusalLine(answer) : null;
   if (refusal === null) throw unexpectedStatus(request, [200, 400, 409], answer);
   if (json) print(JSON.stringify(JSON.parse(answer.text), null, 2));
   complain(refusal);

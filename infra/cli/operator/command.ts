@@ -1,8 +1,7 @@
-import { parseArgs } from 'node:util';
 import { systemClock } from '@torghut/platform';
 import * as z from 'zod';
 import { environmentNames } from '../../config.ts';
-import { UsageError } from '../options.ts';
+import { parseWords, UsageError } from '../options.ts';
 import { awsClients } from '../verify-deployment/aws.ts';
 import { Unanswered } from '../verify-deployment/check.ts';
 import { findDeployment, partOf } from '../verify-deployment/deployment.ts';
@@ -117,20 +116,6 @@ const findApi = async (place: ReturnType<typeof readPlace>): Promise<ApiExchange
   return apiExchange({ url, signer: { region: deployment.region, credentials: aws.credentials }, clock });
 };
 
-const parseWords = (words: readonly string[], own: readonly string[]) => {
-  try {
-    return parseArgs({
-      args: [...words],
-      options: { ...placeOptions, ...Object.fromEntries(own.map((name) => [name, { type: 'string' as const }])) },
-      allowPositionals: true,
-    });
-  } catch (error) {
-    // What follows the first sentence is advice about words that begin with a dash.
-    const [line = ''] = (error as Error).message.split('. ');
-    throw new UsageError(line);
-  }
-};
-
 /**
  * Runs one command that asks the operator API: parses its words, finds the API, and turns what cannot be done into one
  * line. Exit code 2: words it cannot carry out; 1: no usable answer.
@@ -140,9 +125,11 @@ export const runCommand = async <Plan>(
   words: readonly string[],
   output: Output = terminal,
 ): Promise<number> => {
-  const { name, usage, options, plan, run } = command;
+  const { name, usage } = command;
+  const help = `npx torghut ${name} --help`;
   try {
-    const { values, positionals } = parseWords(words, options);
+    const own = Object.fromEntries(command.options.map((option) => [option, { type: 'string' as const }]));
+    const { values, positionals } = parseWords(words, { ...placeOptions, ...own }, help);
     if (values.help === true) {
       output.print(`usage: npx torghut ${name} ${usage}\n${placeUsage}`);
       return 0;
@@ -155,18 +142,33 @@ export const runCommand = async <Plan>(
         return typeof value === 'string' ? value : null;
       },
     };
-    const planned = plan(read);
-    const place = readPlace(read);
-    return await run(planned, { ...read, ...output, json: values.json === true, api: await findApi(place) });
+    return await carryOut(command, read, { ...output, json: values.json === true }, help);
   } catch (error) {
     if (error instanceof UsageError) {
-      output.complain(`${error.message}; npx torghut ${name} --help lists the words`);
+      output.complain(error.message);
       return 2;
     }
     if (error instanceof Unanswered) {
       output.complain(error.message);
       return 1;
     }
+    throw error;
+  }
+};
+
+/** @throws UsageError with where to read what the command takes */
+const carryOut = async <Plan>(
+  { plan, run }: CommandDefinition<Plan>,
+  words: Words,
+  output: Output & Pick<Asked, 'json'>,
+  help: string,
+): Promise<number> => {
+  try {
+    const planned = plan(words);
+    const place = readPlace(words);
+    return await run(planned, { ...words, ...output, api: await findApi(place) });
+  } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(`${error.message}; ${help} lists the options`);
     throw error;
   }
 };

@@ -91,7 +91,11 @@ export const apiExchange = ({ url, signer, clock }: ApiPlace): ApiExchange => {
       });
       return await exchange(target, method, signed?.headers ?? headers, text, clock.deadline(timeoutMs));
     } catch (error) {
-      throw new Unanswered(`${method} ${target.pathname}: ${describeFailure(error)}`, { cause: error });
+      const refused = signer === null && (error as { readonly code?: unknown }).code === 'ECONNREFUSED';
+      throw new Unanswered(
+        `${method} ${target.pathname}: ${refused ? `nothing answers at ${target.origin}; is npm start running there?` : describeFailure(error)}`,
+        { cause: error },
+      );
     }
   };
 };

@@ -1,7 +1,7 @@
 import type { WhyBody } from '../../../functions/operator-api/why.ts';
 import { type CommandDefinition, refusalLine } from '../operator/command.ts';
 import { parseAnswer, unexpectedStatus } from '../operator/exchange.ts';
-import { UsageError } from '../options.ts';
+import { foundWords, UsageError } from '../options.ts';
 import { whyLines } from './render.ts';
 
 /** `npx torghut why`: one order or decision from signal to profit, as the ledger has it. */
@@ -16,9 +16,7 @@ export const command: CommandDefinition<string> = {
   plan: ({ positionals }) => {
     const [id, ...rest] = positionals;
     if (id === undefined || rest.length > 0 || !idPattern.test(id))
-      throw new UsageError(
-        `expected one id of a decision or an order, found ${id === undefined ? 'none' : `"${positionals.join(' ')}"`}`,
-      );
+      throw new UsageError(`expected one id of a decision or an order, found ${foundWords(positionals)}`);
     return id;
   },
   run: async (id, { api, json, print, complain }) => {

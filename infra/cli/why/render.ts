@@ -3,18 +3,40 @@ import type { CheckGroup, WhyBody } from '../../../functions/operator-api/why.ts
 /** Text of a value; what is not known says so. */
 const said = (value: unknown): string => {
   if (value === null || value === undefined) return 'unknown';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value)) return value.map(said).join(' or ');
+  if (typeof value === 'object') {
+    const members = Object.entries(value).map(([name, member]) => `${name} ${said(member)}`);
+    return members.length === 0 ? 'none' : members.join(', ');
+  }
+  return JSON.stringify(value);
 };
 
-const failureText = ({ failures }: CheckGroup): string =>
-  failures.map(({ code, observed, limit }) => `${code} (observed ${said(observed)}, limit ${said(limit)})`).join(', ');
+/** Units that are told by the figures themselves. */
+const unspoken: ReadonlySet<string> = new Set(['word', 'time', 'orders and USD']);
 
-const checkLines = (groups: readonly CheckGroup[]): readonly string[] =>
-  groups.map((group) => {
-    const width = Math.max(...groups.map(({ group: name }) => name.length));
-    const detail = group.result === 'failed' ? `: ${failureText(group)}` : '';
-    return `  ${group.group.padEnd(width)}  ${group.result}${detail}`;
-  });
+/** One line per check that concerned the order; those that did not are named together. */
+const checkLines = (groups: readonly CheckGroup[]): readonly string[] => {
+  const lines = groups.flatMap(({ group, checks }) => checks.map((check) => ({ group, ...check })));
+  if (lines.every(({ result }) => result === 'unknown')) return ['unknown: no row has a record of them'];
+  const width = (of: (line: (typeof lines)[number]) => string): number =>
+    Math.max(...lines.map((line) => of(line).length));
+  const [groupWidth, codeWidth] = [width(({ group }) => group), width(({ code }) => code)];
+  const skipped = lines.filter(({ result }) => result === 'not_applicable').map(({ code }) => code);
+  return [
+    ...lines
+      .filter(({ result }) => result !== 'not_applicable')
+      .map(({ group, code, result, observed, limit, unit }) => {
+        const named = unspoken.has(unit) ? '' : ` ${unit}`;
+        const line = `${group.padEnd(groupWidth)}  ${code.padEnd(codeWidth)}  ${result.padEnd(7)}`;
+        if (result === 'unknown' && observed === null && limit === null)
+          return `${line}  nothing to judge it by was known`;
+        const allowed = unit === 'word' ? 'has to be' : 'limit';
+        return `${line}  observed ${said(observed)}, ${allowed} ${said(limit)}${named}`;
+      }),
+    ...(skipped.length === 0 ? [] : [`not applicable to this order: ${skipped.join(', ')}`]),
+  ];
+};
 
 type Section = readonly [title: string, lines: readonly string[]];
 
@@ -95,7 +117,7 @@ const routeSection = ({ route, calls }: WhyBody): readonly Section[] => [
   ],
 ];
 
-const outcomeSection = ({ orders, events, cost, profit, breaks }: WhyBody): readonly Section[] => [
+const outcomeSection = ({ orders, events, fills, cost, profit, breaks }: WhyBody): readonly Section[] => [
   [
     'order',
     orders.length === 0
@@ -111,7 +133,16 @@ const outcomeSection = ({ orders, events, cost, profit, breaks }: WhyBody): read
       ? ['none']
       : events.map(
           (event) =>
-            `${event.event_ts} ${event.event_type}: ${said(event.qty)} at ${said(event.price)}, execution ${said(event.broker_execution_id)}, from ${event.source}`,
+            `${event.event_ts} ${event.event_type}: ${said(event.qty)} at ${said(event.price)}, execution ${said(event.broker_execution_id)}${event.corrects_execution_id === null ? '' : `, takes back ${event.corrects_execution_id}`}, from ${event.source}`,
+        ),
+  ],
+  [
+    'fills that count',
+    fills.length === 0
+      ? ['none']
+      : fills.map(
+          (fill) =>
+            `${fill.executed_at} ${fill.side} ${fill.qty} at ${fill.price}, execution ${fill.broker_execution_id}`,
         ),
   ],
   [

@@ -4,7 +4,7 @@
  */
 
 /** Version of the last Postgres migration this code was built for; the boot check compares it with the database. */
-export const schemaVersion = '0017';
+export const schemaVersion = '0018';
 
 export const metricsNamespace = 'torghut_trading';
 

@@ -148,6 +148,12 @@ export const limits = {
   allowFractional: limit(false, 'switch', 'TRADING_ALLOW_FRACTIONAL', 'whether parts of a share may be traded'),
   accountSnapshotMaxAgeSeconds: limit(60, 'seconds', null, 'oldest account snapshot for new exposure'),
   orderSyncMaxAgeSeconds: limit(180, 'seconds', null, 'oldest completed order sync for new exposure'),
+  reconciliationMaxAgeHours: limit(
+    24,
+    'hours',
+    null,
+    'oldest completed reconciliation for new exposure in live trading',
+  ),
   maxOrdersPerMinute: limit(10, 'count', null, 'orders within one minute'),
   maxOrdersPerSession: limit(200, 'count', null, 'orders within one session'),
   maxSessionNotional: limit('2', 'multiple of equity', null, 'notional ordered within one session'),

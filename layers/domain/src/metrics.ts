@@ -106,7 +106,7 @@ export const metricDefinitions = {
     'Executions of 24 h whose actual adapter is not the expected one',
   ),
   tca_avg_slippage_bps: gauge('bps', [], 'Mean slippage of executions of 24 h'),
-  realized_net_usd_day: gauge('usd', [], 'Realized profit of the session after cost'),
+  realized_net_usd_day: gauge('usd', [], 'Realized profit of the last closed session after cost'),
   drawdown_fraction: gauge('ratio', [], 'Day-start equity minus equity, as a fraction of day-start equity'),
   open_critical_breaks: gauge('count', [], 'Open critical reconciliation breaks'),
   last_reconciliation_age_seconds: gauge('seconds', [], 'Age of the last completed reconciliation'),
@@ -154,7 +154,7 @@ export type CounterName = NameOfKind<'counter'>;
 export type GaugeName = NameOfKind<'gauge'>;
 export type HistogramName = NameOfKind<'histogram'>;
 
-export const laterCapabilities = ['promotion', 'advisory', 'safety', 'research', 'reconciliation'] as const;
+export const laterCapabilities = ['promotion', 'advisory', 'safety', 'research'] as const;
 /** A part of the control plane that is not built yet. */
 export type LaterCapability = (typeof laterCapabilities)[number];
 
@@ -163,7 +163,6 @@ export type LaterCapability = (typeof laterCapabilities)[number];
  * deployed before.
  */
 export const emittedLater: Readonly<Partial<Record<MetricName, LaterCapability>>> = {
-  realized_net_usd_day: 'reconciliation',
   drill_age_hours: 'safety',
   promotion_attempts_total: 'promotion',
   approvals_total: 'promotion',

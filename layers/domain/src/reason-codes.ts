@@ -61,7 +61,7 @@ export const riskCodes = [
   entryOnly(4, 'universe', 'symbol_not_in_universe', 'the symbol is not in the universe'),
   entryOnly(4, 'universe', 'symbol_not_allowed', 'the filter of the strategy excludes the symbol'),
   risk(5, 'route', 'route_unavailable', 'no enabled adapter can take the order'),
-  risk(5, 'route', 'symbol_manual_review', 'the symbol waits for an operator'),
+  entryOnly(5, 'route', 'symbol_manual_review', 'the symbol waits for an operator; exits go on'),
   risk(6, 'asset', 'symbol_not_tradable', 'the asset is inactive, not tradable, or closed for entries'),
   risk(6, 'asset', 'asset_metadata_unavailable', 'the asset metadata could not be read (refused in live only)'),
   risk(7, 'price', 'missing_price', 'there is no reference price'),
@@ -80,6 +80,8 @@ export const riskCodes = [
   risk(8, 'size', 'sizing_unbounded', 'no cap of any kind bounds the size'),
   entryOnly(9, 'account', 'account_snapshot_stale', 'there is no complete account snapshot of sufficient freshness'),
   entryOnly(9, 'account', 'order_sync_stale', 'no order sync was completed recently'),
+  entryOnly(9, 'account', 'reconciliation_stale', 'no reconciliation was completed recently (refused in live only)'),
+  entryOnly(9, 'account', 'critical_breaks_open', 'a critical break waits for a person (refused in live only)'),
   entryOnly(
     9,
     'account',

@@ -6,7 +6,8 @@ import {
   decide,
   decimal,
   inTableOrder,
-  riskGroups,
+  riskCodes,
+  type CheckRecord,
   type DecideInput,
   type LimitValues,
   type SignalRow,
@@ -74,9 +75,11 @@ describe('decide', () => {
       price_snapshot: { price: '100', age_ms: 0, source: 'ta_microbars.c' },
       strategy_runtime: { type: 'intraday_tsmom', version: '1.1.0', profile: '1Min@1' },
       sizing: { binding_cap: 'stage_max_notional', caps: { global_max_notional: '250', strategy_max_notional: null } },
-      risk: { checks: Object.fromEntries(riskGroups.map((group) => [group, []])) },
       route: { expected: 'lean', policy: 'all:lean' },
     });
+    const { checks } = document['risk'] as { checks: readonly CheckRecord[] };
+    expect(checks.map(([code]) => code)).toEqual(riskCodes.map(({ code }) => code));
+    expect(checks).toContainEqual(['max_notional_exceeded', 'passed', '200', '250']);
     expect(decision!.contentHash).toBe(contentHash(document));
   });
 
@@ -152,11 +155,10 @@ describe('decide', () => {
     expect(outcome.decisions[0]).toMatchObject({
       status: 'denied',
       reasons: ['control_state_unreadable', 'calendar_unknown', 'order_sync_stale'],
-      reasonDetails: { control_state_unreadable: { detail: 'connection lost' } },
+      reasonDetails: { control_state_unreadable: { observed: 'connection lost', limit: 'readable' } },
     });
-    expect(outcome.decisions[0]!.decisionJson).toMatchObject({
-      risk: { checks: { control: ['control_state_unreadable'] } },
-    });
+    const { checks } = outcome.decisions[0]!.decisionJson['risk'] as { checks: readonly CheckRecord[] };
+    expect(checks).toContainEqual(['control_state_unreadable', 'failed', 'connection lost', 'readable']);
   });
 
   it('nets two strategies on one signal and counts the loser', () => {

@@ -114,7 +114,8 @@ describe('an operator changes an adapter', () => {
         const after = [...states.filter(({ symbol }) => symbol !== asked.symbol), lean(asked.state, asked.symbol)];
         const gained = [...symbols, 'OTHER' as Ticker].filter(
           (symbol) =>
-            stateSkipReason(states, 'lean', symbol) !== null && stateSkipReason(after, 'lean', symbol) === null,
+            stateSkipReason(states, 'lean', symbol, 'entry') !== null &&
+            stateSkipReason(after, 'lean', symbol, 'entry') === null,
         );
         expect(verdict.raise).toBe(gained.length > 0);
       }),

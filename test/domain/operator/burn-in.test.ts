@@ -13,6 +13,8 @@ const good: BurnInFacts = {
   submits: { known: 30, rejected: 1 },
   unknownOpen: 0,
   openCriticalBreaks: 0,
+  nightly: { completed: 1, failedSince: 0 },
+  evidence: 'observed',
 };
 
 /** The smallest change of a good day that each rule must find. */
@@ -23,6 +25,9 @@ const spoiled: Readonly<Record<BurnInCode, Partial<BurnInFacts>>> = {
   burn_in_no_executions: { executions: 0 },
   route_provenance_incomplete: { provenanceMissing: 1 },
   unknown_outcome_unresolved: { unknownOpen: 1 },
+  burn_in_simulated: { evidence: 'simulated' },
+  reconciliation_missing: { nightly: { completed: 0, failedSince: 0 } },
+  reconciliation_failed: { nightly: { completed: 1, failedSince: 1 } },
   reconciliation_open_breaks: { openCriticalBreaks: 1 },
   fallback_ratio_exceeded: { leanOrders: { total: 20, fellBack: 4 } },
   reject_ratio_exceeded: { submits: { known: 20, rejected: 6 } },

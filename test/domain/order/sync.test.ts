@@ -18,6 +18,7 @@ import {
   type Lookup,
   type OpenExecution,
   type Read,
+  type RequestBudget,
   type SourceRecord,
   type SyncPorts,
   type UnresolvedReceipt,
@@ -51,7 +52,7 @@ const execution = (changes: Partial<OpenExecution> = {}): OpenExecution => ({
   state: 'working',
   adapter: 'lean',
   intent: 'entry',
-  submittedAt: decidedAt,
+  sentAt: decidedAt,
   cancels: { requests: 0, firstAt: null },
   ...changes,
 });
@@ -116,6 +117,7 @@ interface World {
   readonly history?: Read<readonly BrokerOrder[]>;
   readonly openList?: Read<readonly BrokerOrder[]>;
   readonly unlinked?: readonly string[];
+  readonly budget?: RequestBudget;
   readonly clockRead?: boolean;
   readonly marketOpen?: boolean;
   /** The stored calendar: read before each comparison; the last one is read again. */
@@ -180,13 +182,14 @@ const portsOf = (world: World) => {
           limit,
           clientOrderId ?? null,
         ),
-      recheckLater: (_receipt, isAbsent, nextCheckAt) =>
+      recheckLater: (_receipt, isAbsent, { nextCheckAt }) =>
         record(undefined, 'recheckLater', isAbsent, nextCheckAt - (world.now ?? decidedAt)),
       openExecutions: () =>
         world.listing === false ? Promise.reject(new Error('no listing')) : ours(world.executions ?? []),
       applyOrder: (id, order, runId) =>
         fails(id) ??
         record(answer(world.applied ?? [], 'applyOrder', 'unchanged' as const), 'applyOrder', id, order.status, runId),
+      recordForeign: (order, difference) => record(undefined, 'recordForeign', order.id, difference),
       recordStuckCancel: (one, since, runId) =>
         record(undefined, 'recordStuckCancel', one.id, since - decidedAt, runId),
       adoptReplacement: (id, order) =>
@@ -206,7 +209,7 @@ const portsOf = (world: World) => {
           'claimCancel',
           one.id,
         ),
-      settleCancel: (_permit, outcome) => record(undefined, 'settleCancel', outcome.kind),
+      settleCancel: (_permit, adapter, outcome) => record(undefined, 'settleCancel', adapter, outcome.kind),
       lastFillAt: () => Promise.resolve(world.lastFillAt ?? null),
       bookFills: (fills) =>
         record(
@@ -263,6 +266,7 @@ const portsOf = (world: World) => {
             ? unread
             : { ok: true, value: { at: world.now ?? decidedAt, isOpen: world.marketOpen ?? true } },
         ),
+      rateLimit: () => world.budget ?? null,
       listOrders: () => Promise.resolve(world.openList ?? { ok: true, value: [] }),
       ordersFrom: async function* (from) {
         yield await record(
@@ -329,7 +333,7 @@ describe('a run', () => {
     ],
     [
       'an open order by either of its ids',
-      { executions: [execution({ submittedAt: decidedAt - hour })], orders: [absent], lookups: [failed] },
+      { executions: [execution({ sentAt: decidedAt - hour })], orders: [absent], lookups: [failed] },
       'orders',
     ],
     [
@@ -533,11 +537,12 @@ describe('a write whose outcome is unknown', () => {
       code: 'lean_submit_order_timeout',
       at: decidedAt,
       receiptId: '6f1f1d62-51b9-4f43-9f0c-0d3b6b6f9a11',
+      sent: true,
     });
     const collided = receipt({
       adapter: 'alpaca',
       request: executionRequest({ route }),
-      codes: ['alpaca_submit_order_http_422'],
+      codes: ['alpaca_submit_order_duplicate'],
       checks: 9,
     });
     const { call } = await sync({ receipts: [collided], lookups: [found()] });
@@ -554,14 +559,37 @@ describe('a write whose outcome is unknown', () => {
     expect(contradiction.names).toContain('recheckLater');
   });
 
+  it('[E10] is not adopted, and is a break, when another order stands under its id', async () => {
+    const foreign = brokerOrder(request, { id: 'foreign', side: 'sell', qty: decimal('40') });
+    for (const world of [
+      { lookups: [{ kind: 'found', order: foreign, exchange }] },
+      { lookups: [absent], history: { ok: true, value: [foreign] } },
+    ] as const) {
+      const { result, call, names } = await sync({
+        receipts: [receipt({ checks: 2, sentAt: decidedAt - 6 * second })],
+        ...world,
+      });
+      expect(result.resolved).toBe(0);
+      expect(names).not.toContain('settleOrder');
+      expect(call('recordForeign')).toEqual(['recordForeign', 'foreign', 'expected side buy, found sell']);
+      expect(call('recheckLater')?.[1]).toBe(false);
+    }
+  });
+
   it('[E2][E10] is passed on for the reason its receipt recorded, after the third look that finds nothing', async () => {
     const lost = receipt({ checks: 2, codes: ['lean_submit_order_http_502'] });
     const { result, call } = await sync({ receipts: [lost], lookups: [absent] });
     expect(result.resolved).toBe(1);
     expect(call('settleAbsent')).toEqual([
       'settleAbsent',
-      { adapter: 'lean', code: 'lean_submit_order_http_502', at: decidedAt, receiptId: 'receipt-1' },
+      { adapter: 'lean', code: 'lean_submit_order_http_502', at: decidedAt, receiptId: 'receipt-1', sent: true },
     ]);
+  });
+
+  it('[E2] is passed on as never sent when no connection had opened for it', async () => {
+    const codes = ['lean_submit_order_network_error', 'not_sent'];
+    const { call } = await sync({ receipts: [receipt({ checks: 2, codes })], lookups: [absent] });
+    expect(call('settleAbsent')?.[1]).toMatchObject({ code: 'lean_submit_order_network_error', sent: false });
   });
 
   const lost = receipt({ checks: 2, sentAt: decidedAt - 6 * second });
@@ -629,7 +657,7 @@ describe('a write whose outcome is unknown', () => {
 });
 
 describe('an open order', () => {
-  const old = { submittedAt: decidedAt - 120 * second };
+  const old = { sentAt: decidedAt - 120 * second };
   const unknownCancel: CancelOutcome = { kind: 'unknown', failure: 'timeout', detail: 'no answer', exchange };
   const gone = found(brokerOrder(request, { status: 'canceled' }));
 
@@ -641,13 +669,39 @@ describe('an open order', () => {
 
   it.each<[string, Partial<OpenExecution>, boolean]>([
     ['an entry of 120 s', { intent: 'entry', ...old }, true],
-    ['an entry of less', { intent: 'entry', submittedAt: old.submittedAt + 1 }, false],
-    ['an exit of 60 s', { intent: 'exit', submittedAt: decidedAt - 60 * second }, true],
-    ['an exit of less', { intent: 'exit', submittedAt: decidedAt - 60 * second + 1 }, false],
-    ['a reduction of 60 s', { intent: 'reduce', submittedAt: decidedAt - 60 * second }, true],
+    ['an entry of less', { intent: 'entry', sentAt: old.sentAt + 1 }, false],
+    ['an exit of 60 s', { intent: 'exit', sentAt: decidedAt - 60 * second }, true],
+    ['an exit of less', { intent: 'exit', sentAt: decidedAt - 60 * second + 1 }, false],
+    ['a reduction of 60 s', { intent: 'reduce', sentAt: decidedAt - 60 * second }, true],
   ])('that rested for its time to live is cancelled: %s, %s', async (_title, changes, cancels) => {
     const { names } = await sync({ executions: [execution(changes)], orders: [found()] });
     expect(names.includes('cancel')).toBe(cancels);
+  });
+
+  it.each<[string, Partial<RequestBudget>, Partial<OpenExecution>, boolean, boolean]>([
+    ['with requests to spare', { remaining: 51 }, {}, false, true],
+    ['that is not due, with a quarter of the requests left,', {}, {}, false, false],
+    ['once the minute of those requests is over', { resetAt: decidedAt }, {}, false, true],
+    ['whose time to live is over, with no request left,', { remaining: 0 }, old, false, true],
+    ['whose cancel is pending, with no request left,', { remaining: 0 }, { state: 'pending_cancel' }, false, true],
+    ['under a kill switch, with no request left,', { remaining: 0 }, {}, true, true],
+  ])('%s is looked at as the budget of requests allows', async (_title, budget, changes, stopped, looked) => {
+    const { names, result } = await sync({
+      budget: { limit: 200, remaining: 50, resetAt: decidedAt + 1, ...budget },
+      executions: [execution(changes)],
+      orders: [found()],
+      stopped,
+    });
+    expect([names.includes('getOrder'), result.completed]).toEqual([looked, looked]);
+  });
+
+  it('is looked for whatever the budget of requests, while its outcome is unknown', async () => {
+    const { names } = await sync({
+      budget: { limit: 200, remaining: 0, resetAt: decidedAt + minute },
+      receipts: [receipt()],
+      lookups: [found()],
+    });
+    expect(names).toContain('lookUp');
   });
 
   it('is read back after its cancel: a request is not an outcome', async () => {
@@ -680,8 +734,25 @@ describe('an open order', () => {
       ['cancel', 'lean', working.id],
       ['cancel', 'alpaca', working.id],
     ]);
-    expect(calls).toContainEqual(['settleCancel', 'requested']);
+    // Each answer is kept under the receipt of the adapter that gave it.
+    expect(calls.filter(([name]) => name === 'settleCancel')).toEqual([
+      ['settleCancel', 'lean', 'unknown'],
+      ['settleCancel', 'alpaca', 'requested'],
+    ]);
     expect(result.canceled).toBe(1);
+  });
+
+  it('[E10] that LEAN says has ended, and the broker says rests, is cancelled at Alpaca', async () => {
+    const ended: CancelOutcome = { kind: 'already_terminal', exchange };
+    const { result, calls } = await sync({
+      executions: [execution(old)],
+      orders: [found(), found(), gone],
+      cancels: { lean: ended },
+    });
+    expect(calls.filter(([name]) => name === 'cancel').map(([, adapter]) => adapter)).toEqual(['lean', 'alpaca']);
+    expect(result.canceled).toBe(1);
+    const right = await sync({ executions: [execution(old)], orders: [found(), gone], cancels: { lean: ended } });
+    expect(right.calls.filter(([name]) => name === 'cancel')).toHaveLength(1);
   });
 
   it('whose cancel Alpaca did not answer stays unknown, and is not asked for elsewhere', async () => {
@@ -691,7 +762,7 @@ describe('an open order', () => {
       cancels: { alpaca: unknownCancel },
     });
     expect(calls.filter(([name]) => name === 'cancel')).toEqual([['cancel', 'alpaca', working.id]]);
-    expect(calls).toContainEqual(['settleCancel', 'unknown']);
+    expect(calls).toContainEqual(['settleCancel', 'alpaca', 'unknown']);
     expect(result.canceled).toBe(0);
   });
 
@@ -710,18 +781,18 @@ describe('an open order', () => {
     const world = { orders: [absent], lookups: [absent] };
     const { result, finished, calls } = await sync({
       ...world,
-      executions: [execution({ submittedAt: decidedAt - minute - 1 })],
+      executions: [execution({ sentAt: decidedAt - minute - 1 })],
     });
     expect(calls).toContainEqual(['recordMissing', 'execution-1', 'run-1']);
     expect(finished).toMatchObject({ checked: 1, completed: true });
     expect(result.completed).toBe(true);
-    const fresh = await sync({ ...world, executions: [execution({ submittedAt: decidedAt - minute })] });
+    const fresh = await sync({ ...world, executions: [execution({ sentAt: decidedAt - minute })] });
     expect(fresh.names).not.toContain('recordMissing');
   });
 
   it('that the broker knows by its client order id only is applied', async () => {
     const { calls, names } = await sync({
-      executions: [execution({ submittedAt: decidedAt - minute - 1 })],
+      executions: [execution({ sentAt: decidedAt - minute - 1 })],
       orders: [absent],
       lookups: [found()],
     });
@@ -783,9 +854,7 @@ describe('an order that was replaced at the broker', () => {
 describe('a cancel that stays pending', () => {
   const pending = [found(brokerOrder(request, { status: 'pending_cancel', updatedAt: decidedAt - 10 * minute }))];
   const asked = (requests: number, age: number) => ({
-    executions: [
-      execution({ submittedAt: decidedAt - hour, cancels: { requests, firstAt: decidedAt - age * second } }),
-    ],
+    executions: [execution({ sentAt: decidedAt - hour, cancels: { requests, firstAt: decidedAt - age * second } })],
     orders: pending,
   });
 

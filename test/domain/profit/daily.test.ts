@@ -6,6 +6,7 @@ import {
   feeTypes,
   matchLots,
   profitSchemaVersion,
+  realisedNetOf,
   zero,
   type DailyProfits,
   type Decimal,
@@ -104,5 +105,22 @@ describe('daily profit', () => {
 
   it('has no days without fills', () => {
     expect(known(dailyProfit([])).days).toEqual([]);
+  });
+});
+
+describe('the profit of a session', () => {
+  it('is that of its day, with what earlier days left open', () => {
+    const fills = worked('2026-05-12', '2026-05-13');
+    const netOfSession = (session: string): string => {
+      const profit = realisedNetOf(session, fills);
+      return profit.ok ? profit.net.toFixed(2) : profit.detail;
+    };
+    expect(['2026-05-12', '2026-05-13', '2026-05-14'].map(netOfSession)).toEqual(['26.93', '-1.35', '0.00']);
+  });
+
+  it('is not known without a fee rate of its own day, and needs none of another', () => {
+    const unknown = [...worked('2026-05-12', '2026-05-13'), fill('2027-01-04', '10:00', 'buy', '1', '190')];
+    expect(realisedNetOf('2027-01-04', unknown)).toMatchObject({ ok: false, code: 'fee_schedule_missing' });
+    expect(realisedNetOf('2026-05-13', unknown)).toMatchObject({ ok: true });
   });
 });

@@ -27,6 +27,7 @@ const position = (change: Partial<LedgerPosition> = {}): LedgerPosition => ({
   qty: decimal('10'),
   averageEntry: decimal('100'),
   lastFillAt: asOf - 60_000,
+  countedFrom: null,
   ...change,
 });
 const held = (symbol: string, qty: string, average = '100') => ({
@@ -51,12 +52,24 @@ describe('positions', () => {
     ['have an average within one part in ten thousand', [position()], [held('AAPL', '10', '100.009')], []],
     ['have an average nobody can tell', [position({ averageEntry: null })], [held('AAPL', '10', '90')], []],
   ])('that %s', (_name, ours, theirs, types) => {
-    expect(comparePositions(ours, theirs, reading).breaks.map(({ type }) => type)).toEqual(types);
+    expect(
+      comparePositions({ positions: ours, agreedAt: null }, theirs, reading).breaks.map(({ type }) => type),
+    ).toEqual(types);
   });
 
   it('say nothing of a symbol that was filled while they were read', () => {
     const filled = position({ lastFillAt: asOf - 1_999 });
-    expect(comparePositions([filled], [], reading)).toEqual({ breaks: [], moving: ['AAPL'] });
+    const ours = { positions: [filled], agreedAt: null };
+    expect(comparePositions(ours, [], reading)).toEqual({ breaks: [], moving: ['AAPL'] });
+  });
+
+  it.each([
+    ['that a symbol is counted from', (at: number) => ({ positions: [position({ countedFrom: at })], agreedAt: null })],
+    ['in which all agreed, of a symbol the broker alone has', (at: number) => ({ positions: [], agreedAt: at })],
+  ])('that differ alike are one finding until the reading %s is another one', (_name, ours) => {
+    const find = (at: number) => comparePositions(ours(at), [held('AAPL', '1')], reading).breaks[0]?.identity;
+    expect(find(asOf - 1)).toEqual(find(asOf - 1));
+    expect(find(asOf)).not.toEqual(find(asOf - 1));
   });
 
   it('average entries, keep the average through exits, and start anew when they flip', () => {
@@ -209,8 +222,13 @@ describe('the table of breaks', () => {
     expect(contained).toEqual([
       ['order_missing_at_broker', 'manual_review', 'critical'],
       ['external_order', 'reduce_only', 'critical'],
+      ['fill_qty_mismatch', 'reduce_only', 'critical'],
+      ['fill_price_mismatch', 'reduce_only', 'critical'],
+      ['overfill', 'reduce_only', 'critical'],
       ['position_qty_mismatch', 'reduce_only', 'critical'],
       ['corporate_action_pending', 'disabled', 'critical'],
+      ['trade_bust', 'reduce_only', 'critical'],
+      ['trade_correct', 'reduce_only', 'critical'],
       ['unknown_receipt_aged', 'manual_review', 'critical'],
     ]);
   });

@@ -3,7 +3,9 @@ import {
   decimal,
   meetOrders,
   type BrokerOrder,
+  type LedgerBatch,
   type LedgerOrder,
+  type LedgerRow,
   type ListedFill,
   type ListedOrder,
 } from '@torghut/domain';
@@ -17,6 +19,7 @@ const ours = (change: Partial<LedgerOrder> = {}): LedgerOrder => ({
   brokerOrderId: 'order-1',
   clientOrderId: 'tg1-1',
   symbol: 'AAPL',
+  side: 'buy',
   state: 'filled',
   submittedQty: '10',
   submittedAt: at,
@@ -24,6 +27,7 @@ const ours = (change: Partial<LedgerOrder> = {}): LedgerOrder => ({
   imported: false,
   booked: 'a 4 100\nb 6 101',
   reported: 'a 4 100\nb 6 101',
+  carried: '0',
   ...change,
 });
 
@@ -85,6 +89,24 @@ describe('an order compared with the broker’s', () => {
       ['overfill'],
       false,
     ],
+    ['is of another symbol', {}, { symbol: 'MSFT' }, ['external_order'], false],
+    ['is of the other side', {}, { side: 'sell' }, ['external_order'], false],
+    ['asks for another quantity', {}, { qty: decimal('40') }, ['external_order'], false],
+    ['is a replacement for what was left', {}, { qty: decimal('6'), replaces: 'order-0' }, [], false],
+    [
+      'replaces one whose fills the broker counts here too',
+      { booked: 'b 6 101', reported: 'b 6 101', carried: '4' },
+      { replaces: 'order-0' },
+      [],
+      false,
+    ],
+    [
+      'replaces one whose fills do not make up for what is missing here',
+      { booked: 'b 6 101', reported: 'b 6 101', carried: '3' },
+      { replaces: 'order-0' },
+      ['fill_qty_mismatch'],
+      false,
+    ],
     ['does not know its route', { provenanceKnown: false }, {}, ['provenance_missing'], false],
     ['was imported without a route', { provenanceKnown: false, imported: true }, {}, [], false],
   ])('%s', (_name, left, right, types, applyBrokerState) => {
@@ -108,7 +130,8 @@ describe('an order compared with the broker’s', () => {
 interface Traded {
   readonly order: ListedOrder;
   readonly broker: BrokerOrder;
-  readonly fills: readonly ListedFill[];
+  /** With the time that each was booked and reported at: an instant apart, because two sources tell it. */
+  readonly fills: readonly (ListedFill & { readonly bookedAt: number; readonly reportedAt: number })[];
 }
 
 /** A day in which every order was filled in one to three pieces, a while after it was sent. */
@@ -118,20 +141,17 @@ const day = fc
       pieces: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 3 }),
       wait: fc.integer({ min: 0, max: 5_000 }),
       after: fc.integer({ min: 0, max: 1_000 }),
+      apart: fc.constantFrom(0, 0, 1, 700),
     }),
     { maxLength: 40 },
   )
   .map((orders): readonly Traded[] => {
     let time = at;
-    return orders.map(({ pieces, wait, after }, index) => {
+    return orders.map(({ pieces, wait, after, apart }, index) => {
       time += after;
       const id = `order-${index}`;
       const qty = String(pieces.reduce((sum, piece) => sum + piece, 0));
-      const listed = ours({
-        brokerOrderId: id,
-        submittedQty: qty,
-        submittedAt: time,
-      });
+      const listed = ours({ brokerOrderId: id, submittedQty: qty, submittedAt: time });
       return {
         order: listed,
         broker: theirs({
@@ -142,15 +162,54 @@ const day = fc
           submittedAt: time,
         }),
         fills: pieces.map((piece, part) => ({
-          brokerOrderId: id,
-          executionId: `${index}-${part}`,
+          fillId: `${index}-${part}`,
           qty: `${piece}.00000000`,
           price: '100.00000000',
-          at: time + wait * (part + 1),
+          listed: 'both',
+          bookedAt: time + wait * (part + 1),
+          reportedAt: time + wait * (part + 1) + apart,
         })),
       };
     });
   });
+
+const noOrder = {
+  symbol: null,
+  side: null,
+  state: null,
+  submittedQty: null,
+  submittedAt: null,
+  provenanceKnown: null,
+  imported: null,
+} as const;
+const noFill = { fillId: null, qty: null, price: null, listed: null } as const;
+
+/** The ledger's rows in spans of a length: what happened within one, beside each other. */
+async function* spans(
+  traded: readonly Traded[],
+  length: number,
+  lost: { readonly fill: string | undefined; readonly order: string | undefined },
+): AsyncGenerator<LedgerBatch> {
+  const end = Math.max(
+    at,
+    ...traded.flatMap(({ order, fills }) => [order.submittedAt, ...fills.map((one) => one.reportedAt)]),
+  );
+  for (let from = at; from <= end; from += length) {
+    const within = (time: number): boolean => time >= from && time < from + length;
+    const rows = traded.flatMap(({ order, fills }): LedgerRow[] => {
+      const { brokerOrderId } = order;
+      const isListed = within(order.submittedAt) && brokerOrderId !== lost.order;
+      const parts = fills.flatMap(({ bookedAt, reportedAt, ...fill }): ListedFill[] => {
+        const [booked, reported] = [within(bookedAt) && fill.fillId !== lost.fill, within(reportedAt)];
+        if (!booked && !reported) return [];
+        return [{ ...fill, listed: booked && reported ? 'both' : booked ? 'booked' : 'reported' }];
+      });
+      if (parts.length > 0) return parts.map((fill) => ({ ...(isListed ? order : noOrder), brokerOrderId, ...fill }));
+      return isListed ? [{ ...order, ...noFill }] : [];
+    });
+    yield await Promise.resolve({ rows, reach: from + length > end ? null : from + length });
+  }
+}
 
 async function* batched<T>(rows: readonly T[], size: number): AsyncGenerator<readonly T[]> {
   for (let from = 0; from < rows.length; from += size) yield await Promise.resolve(rows.slice(from, from + size));
@@ -158,31 +217,21 @@ async function* batched<T>(rows: readonly T[], size: number): AsyncGenerator<rea
 
 const meet = (
   traded: readonly Traded[],
-  sizes: readonly number[],
-  lost: { fill?: string; order?: string; ours?: string } = {},
-) => {
-  const fills = traded.flatMap((one) => one.fills).toSorted((a, b) => a.at - b.at);
-  return meetOrders(
+  [length = 1, size = 1]: readonly number[],
+  lost: { fill?: string | undefined; order?: string | undefined; ours?: string | undefined } = {},
+) =>
+  meetOrders(
     {
-      ours: batched(
-        traded.map(({ order }) => order).filter(({ brokerOrderId: id }) => id !== lost.ours),
-        sizes[0] ?? 1,
-      ),
+      ours: spans(traded, length * 500, { fill: lost.fill, order: lost.ours }),
       theirs: batched(
         traded.map(({ broker }) => broker).filter(({ id }) => id !== lost.order),
-        sizes[1] ?? 1,
+        size,
       ),
-      booked: batched(
-        fills.filter(({ executionId: id }) => id !== lost.fill),
-        sizes[2] ?? 1,
-      ),
-      reported: batched(fills, sizes[3] ?? 1),
     },
     complete,
   );
-};
 
-const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 4, maxLength: 4 });
+const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 2, maxLength: 2 });
 
 describe('lists of orders and fills', () => {
   it('of a day that agrees leave nothing to dispute, in whatever pieces they come', async () => {
@@ -203,12 +252,12 @@ describe('lists of orders and fills', () => {
         async (traded, pieces, pick, what) => {
           const chosen = traded[pick % Math.max(1, traded.length)];
           if (chosen === undefined) return;
-          const id = what === 'fill' ? chosen.fills[0]?.executionId : chosen.order.brokerOrderId;
+          const id = what === 'fill' ? chosen.fills[0]?.fillId : chosen.order.brokerOrderId;
           const { disputed } = await meet(traded, pieces, { [what]: id });
-          expect(disputed).toEqual([
+          expect(disputed).toMatchObject([
             {
               brokerOrderId: chosen.order.brokerOrderId,
-              ours: what === 'ours' ? null : chosen.order,
+              ours: what === 'ours' ? null : { submittedAt: chosen.order.submittedAt },
               theirs: what === 'order' ? null : chosen.broker,
             },
           ]);
@@ -217,17 +266,47 @@ describe('lists of orders and fills', () => {
     );
   });
 
+  it('dispute a fill of an order outside them only while one side lacks it', async () => {
+    async function* fillsAlone(...listed: readonly ListedFill['listed'][]): AsyncGenerator<LedgerBatch> {
+      const fill = { fillId: 'a', qty: '1', price: '100' };
+      const rows = listed.map((one): LedgerRow => ({ brokerOrderId: 'older', ...noOrder, ...fill, listed: one }));
+      yield await Promise.resolve({ rows, reach: null });
+    }
+    const disputedOf = async (...listed: readonly ListedFill['listed'][]): Promise<number> =>
+      (await meetOrders({ ours: fillsAlone(...listed), theirs: batched([], 1) }, complete)).disputed.length;
+    expect([await disputedOf('both'), await disputedOf('booked', 'reported')]).toEqual([0, 0]);
+    expect([await disputedOf('reported'), await disputedOf('booked')]).toEqual([1, 1]);
+  });
+
+  it('say nothing about fills when the broker’s were not all read', async () => {
+    const order = ours({ submittedQty: '10' });
+    async function* unreported(): AsyncGenerator<LedgerBatch> {
+      const rows = ['a', 'b'].map((fillId): LedgerRow => ({
+        ...order,
+        fillId,
+        qty: '5',
+        price: '100',
+        listed: 'booked',
+      }));
+      yield await Promise.resolve({ rows, reach: null });
+    }
+    const broker = theirs({ filledQty: decimal('0'), filledAvgPrice: null });
+    const met = await meetOrders({ ours: unreported(), theirs: batched([broker], 1) }, { fillsComplete: false });
+    expect(met).toEqual({ orders: 1, known: 1, disputed: [] });
+  });
+
   it('never keep more than what lies between them', async () => {
     let pulled = 0;
     let ahead = 0;
     const count = 2_000;
-    const rows = Array.from({ length: count }, (_, index) => {
-      return ours({ brokerOrderId: `o${index}`, submittedAt: at + index });
-    });
-    async function* slow(): AsyncGenerator<readonly ListedOrder[]> {
+    const rows = Array.from({ length: count }, (_, index) =>
+      ours({ brokerOrderId: `o${index}`, submittedAt: at + index }),
+    );
+    async function* slow(): AsyncGenerator<LedgerBatch> {
       for (const row of rows) {
         pulled += 1;
-        yield await Promise.resolve([row]);
+        const reach = pulled === count ? null : row.submittedAt + 1;
+        yield await Promise.resolve({ rows: [{ ...row, ...noFill }], reach });
       }
     }
     async function* other(): AsyncGenerator<readonly BrokerOrder[]> {
@@ -243,10 +322,7 @@ describe('lists of orders and fills', () => {
         ]);
       }
     }
-    const { disputed } = await meetOrders(
-      { ours: slow(), theirs: other(), booked: batched([], 1), reported: batched([], 1) },
-      complete,
-    );
+    const { disputed } = await meetOrders({ ours: slow(), theirs: other() }, complete);
     expect(disputed).toEqual([]);
     expect(ahead).toBeLessThan(4);
   });

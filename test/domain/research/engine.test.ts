@@ -216,7 +216,7 @@ describe('accounts', () => {
           shorts: { allowed: shorts, rule_201: false },
           reject_rate: 0.1,
         };
-        const asked = Object.fromEntries(wishes.flatMap((wish, row) => (wish === 0 ? [] : [[row, wish as 1 | -1]])));
+        const asked = Object.fromEntries(wishes.flatMap((wish, row) => (wish === 0 ? [] : [[row, wish]])));
         const result = run(series, asked, model);
         let [cash, position, smallest] = [0, 0, 0];
         for (const [index, { qty, price: paid }] of fillsOf(result).entries()) {
@@ -249,7 +249,7 @@ describe('accounts', () => {
       strategyId: 'one',
       symbol,
       executionId: String(index),
-      at: series.start[bar] ?? 0,
+      executedAt: series.start[bar] ?? 0,
       side: qty > 0 ? 'buy' : 'sell',
       qty: decimal(String(Math.abs(qty))),
       price: decimal(String(price)),

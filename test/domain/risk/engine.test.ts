@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   assessRisk,
   decimal,
+  hour,
   inTableOrder,
   prepareRisk,
   reasonCodes,
@@ -11,6 +12,8 @@ import {
   type RiskContext,
   type RiskCode,
   type RiskOrder,
+  type RouteAvailability,
+  type CheckReading,
 } from '@torghut/domain';
 import {
   account,
@@ -49,6 +52,12 @@ const price = (text: string | null, asOf: number | null = now - 5_000) => ({
   price: { price: text === null ? null : decimal(text), asOf, source: 'ta_microbars.c' },
 });
 const live = { ...controls({ tradingMode: 'live' }), liveEnabled: true, ...stage({ stage: 'full' }) };
+const route = (changes: Partial<RouteAvailability> = {}): RouteAvailability => ({
+  available: true,
+  availableToReduce: true,
+  manualReview: false,
+  ...changes,
+});
 const shorting = { ...limits({ allowShorts: true }) };
 const sell: Partial<RiskOrder> = { side: 'sell', limitPrice: decimal('99.99') };
 
@@ -73,14 +82,12 @@ const alone: Record<RiskCode, readonly [Partial<RiskContext>, Partial<RiskOrder>
   universe_unavailable: [{ universe: { available: false, symbols: new Set([NVDA]) } }, {}],
   symbol_not_in_universe: [{ universe: { available: true, symbols: new Set([ticker('AAPL')]) } }, {}],
   symbol_not_allowed: [own({ universeFilter: new Set() }), {}],
-  route_unavailable: [{ routes: { global: { available: false, manualReview: false }, bySymbol: new Map() } }, {}],
+  route_unavailable: [
+    { routes: { global: route({ available: false, availableToReduce: false }), bySymbol: new Map() } },
+    {},
+  ],
   symbol_manual_review: [
-    {
-      routes: {
-        global: { available: true, manualReview: false },
-        bySymbol: new Map([[NVDA, { available: true, manualReview: true }]]),
-      },
-    },
+    { routes: { global: route(), bySymbol: new Map([[NVDA, route({ manualReview: true })]]) } },
     {},
   ],
   symbol_not_tradable: [{ assets: new Map([[NVDA, asset('NVDA', { tradable: false })]]) }, {}],
@@ -96,6 +103,8 @@ const alone: Record<RiskCode, readonly [Partial<RiskContext>, Partial<RiskOrder>
   sizing_unbounded: [{}, { qty: decimal('0'), unbounded: true }],
   account_snapshot_stale: [{ account: account({ asOf: now - 60_001 }) }, {}],
   order_sync_stale: [{ lastOrderSyncAt: now - 180_001 }, {}],
+  reconciliation_stale: [{ ...live, lastReconciliationAt: now - 24 * hour - 1 }, {}],
+  critical_breaks_open: [{ ...live, openCriticalBreaks: 1 }, {}],
   insufficient_buying_power: [{ account: account({ buyingPower: decimal('200.01') }) }, {}],
   intraday_margin_exceeded: [{ account: account({ maintenanceMargin: decimal('89900') }) }, {}],
   max_position_pct_exceeded: [{ account: account({ equity: decimal('7999') }) }, {}],
@@ -122,11 +131,63 @@ const alone: Record<RiskCode, readonly [Partial<RiskContext>, Partial<RiskOrder>
 
 describe('risk engine', () => {
   it('accepts an order that nothing speaks against', () => {
-    expect(assessRisk({ context: riskContext(), order: riskOrder() })).toEqual({
-      ok: true,
-      phase: 'decision',
-      reducing: false,
-    });
+    const verdict = assessRisk({ context: riskContext(), order: riskOrder() });
+    expect(verdict).toMatchObject({ ok: true, phase: 'decision', reducing: false });
+    expect(verdict.checks.filter(([, result]) => result === 'failed')).toEqual([]);
+  });
+
+  it('[A6] records of every check of the table what it saw and what it allows, in a form JSON keeps', () => {
+    for (const [context, order] of [[{}, {}] as const, ...Object.values(alone)]) {
+      const { checks } = assessRisk({ context: riskContext(context), order: riskOrder(order) });
+      expect(checks.map(([code]) => code)).toEqual(riskCodes.map(({ code }) => code));
+      expect(JSON.parse(JSON.stringify(checks))).toEqual(checks);
+      for (const [code, result, observed, limit] of checks) {
+        if (result === 'not_applicable') expect([code, observed, limit]).toEqual([code, null, null]);
+        if (result === 'passed' || result === 'failed') expect([observed, limit], code).not.toContain(null);
+      }
+    }
+  });
+
+  it.each<[RiskCode, Partial<RiskContext>, Partial<RiskOrder>, CheckReading]>([
+    ['kill_switch_engaged', {}, {}, { result: 'passed', observed: 'released', limit: 'released' }],
+    [
+      'kill_switch_engaged',
+      { controls: { readable: false, detail: 'timeout' } },
+      {},
+      { result: 'unknown', observed: null, limit: null },
+    ],
+    ['max_notional_exceeded', {}, {}, { result: 'passed', observed: '200', limit: '250' }],
+    ['max_notional_exceeded', {}, { qty: decimal('3') }, { result: 'failed', observed: '300', limit: '250' }],
+    ['gross_exposure_exceeded', {}, {}, { result: 'passed', observed: '200', limit: '100000' }],
+    ['gross_exposure_exceeded', { account: null }, {}, { result: 'unknown', observed: '200', limit: null }],
+    [
+      'price_collar_exceeded',
+      {},
+      { limitPrice: decimal('101.01') },
+      { result: 'failed', observed: '101', limit: '100' },
+    ],
+    ['participation_exceeds_max', {}, { meanMinuteVolume: null }, { result: 'unknown', observed: '2', limit: null }],
+    ['shorts_not_allowed', {}, {}, { result: 'not_applicable', observed: null, limit: null }],
+    [
+      'new_exposure_cutoff',
+      { account: account({ positions: held('2') }) },
+      sell,
+      { result: 'not_applicable', observed: null, limit: null },
+    ],
+    [
+      'session_budget_exceeded',
+      {},
+      {},
+      {
+        result: 'passed',
+        observed: { orders: 1, notional: '200' },
+        limit: { orders: 200, notional: '200000' },
+      },
+    ],
+  ])('[A6] reads %s as it is', (code, context, order, reading) => {
+    const { checks } = assessRisk({ context: riskContext(context), order: riskOrder(order) });
+    const { result, observed, limit } = reading;
+    expect(checks.find((check) => check[0] === code)).toEqual([code, result, observed, limit]);
   });
 
   it.each(Object.entries(alone))('denies with %s alone', (code, [context, order]) => {
@@ -145,9 +206,28 @@ describe('risk engine', () => {
   it('[E6] lets a symbol that an open break holds only be left, and names it; others trade on', () => {
     const held1 = { reduceOnlySymbols: new Set([NVDA]), account: account({ positions: held('2') }) };
     const verdict = assessRisk({ context: riskContext(held1), order: riskOrder() });
-    expect(verdict).toMatchObject({ ok: false, details: { reduce_only_active: { symbol: 'NVDA' } } });
+    expect(verdict).toMatchObject({ ok: false, details: { reduce_only_active: { observed: 'a break holds NVDA' } } });
     expect(codesOf(held1, sell)).toEqual([]);
     expect(codesOf({ reduceOnlySymbols: new Set([ticker('AAPL')]) })).toEqual([]);
+  });
+
+  it('[E6] lets a symbol under review on every adapter only be left', () => {
+    const reviewed = route({ available: false, manualReview: true });
+    const context = {
+      routes: { global: route(), bySymbol: new Map([[NVDA, reviewed]]) },
+      account: account({ positions: held('2') }),
+    };
+    expect(codesOf(context)).toEqual(['route_unavailable', 'symbol_manual_review']);
+    expect(codesOf(context, sell)).toEqual([]);
+    expect(codesOf(context, { ...sell, qty: decimal('3') })).toContain('symbol_manual_review');
+  });
+
+  it('asks for a reconciliation of the last 24 hours without open critical breaks in live trading, and for entries only', () => {
+    const unreconciled = { lastReconciliationAt: null, openCriticalBreaks: 2 };
+    expect(codesOf({ ...live, ...unreconciled })).toEqual(['reconciliation_stale', 'critical_breaks_open']);
+    expect(codesOf({ ...live, lastReconciliationAt: now - 24 * hour })).toEqual([]);
+    expect(codesOf(unreconciled)).toEqual([]);
+    expect(codesOf({ ...live, ...unreconciled, account: account({ positions: held('2') }) }, sell)).toEqual([]);
   });
 
   it('[E6] asks for the margin the broker states for the side, and for all of the notional where it states none', () => {

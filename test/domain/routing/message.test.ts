@@ -31,6 +31,7 @@ const failure = fc.record({
   code: fc.constantFrom<FallbackReason>('lean_submit_order_http_502', 'breaker_open', 'adapter_disabled'),
   at: instant,
   receiptId: fc.option(fc.uuid()),
+  sent: fc.boolean(),
 });
 const anyRequest: fc.Arbitrary<ExecutionRequest> = fc.record({
   accountLabel,
@@ -106,6 +107,27 @@ describe('execution requests', () => {
   ])('with %s are refused', (_title, changes) => {
     expect(executionRequestSchema.safeParse(delivered()).success).toBe(true);
     expect(executionRequestSchema.safeParse(delivered(changes)).success).toBe(false);
+  });
+
+  it('[E2] of a release that did not say whether a request left count as sent wherever there was a receipt', () => {
+    const failed = (receiptId: string | null) => ({
+      adapter: 'lean',
+      code: 'lean_submit_order_timeout',
+      at: '2026-02-13T15:00:00.000Z',
+      receipt_id: receiptId,
+    });
+    const { route } = executionRequestSchema.parse(
+      delivered({
+        route: {
+          expected: 'lean',
+          policy: 'all:lean',
+          fallback_count: 2,
+          fallback_reason: 'breaker_open',
+          failed: [failed('6f1f1d62-51b9-4f43-9f0c-0d3b6b6f9a11'), failed(null)],
+        },
+      }),
+    );
+    expect(route.failed.map(({ sent }) => sent)).toEqual([true, false]);
   });
 
   it('never throw for what a queue may deliver', () => {

@@ -29,7 +29,7 @@ const state = (name: AdapterStateName, changes: Partial<AdapterState> = {}): Ada
   healthReason: null,
   ...changes,
 });
-const skip = (...states: AdapterState[]) => stateSkipReason(states, 'lean', aapl);
+const skip = (...states: AdapterState[]) => stateSkipReason(states, 'lean', aapl, 'entry');
 const anyIdentity = fc.stringMatching(/^[0-9a-f]{64}$/).map((text) => text as Hash);
 const identity = 'ab'.repeat(32) as Hash;
 const anySymbol = fc.stringMatching(/^[A-Z]{1,5}$/).map((text) => text as Ticker);
@@ -115,6 +115,16 @@ describe('states operators and health checks set', () => {
     const states = [...(global === null ? [] : [state(global)]), ...(symbol === null ? [] : [state(symbol, own)])];
     expect(skip(...states)).toBe(reason);
     expect(skip(...states.reverse())).toBe(reason);
+  });
+
+  it.each<[string, AdapterStateName | null, AdapterStateName | null, ReturnType<typeof skip>]>([
+    ['a review of the symbol lets an exit pass', null, 'manual_review', null],
+    ['a review of the adapter lets an exit pass', 'manual_review', null, null],
+    ['a disabled adapter lets no exit pass, whatever the symbol says', 'disabled', 'manual_review', 'adapter_disabled'],
+    ['a disabled symbol lets no exit pass', 'manual_review', 'disabled', 'adapter_disabled'],
+  ])('[E6] %s', (_title, global, symbol, reason) => {
+    const states = [...(global === null ? [] : [state(global)]), ...(symbol === null ? [] : [state(symbol, own)])];
+    expect(stateSkipReason(states, 'lean', aapl, 'exit')).toBe(reason);
   });
 
   it('finds the state of the adapter and the one of the symbol on it', () => {

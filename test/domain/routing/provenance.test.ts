@@ -1,6 +1,7 @@
 import {
   deriveProvenance,
-  duplicateAtBroker,
+  failureCodes,
+  mayHaveLeft,
   isUnknownRefusal,
   executionAdapters,
   fallBack,
@@ -20,11 +21,13 @@ import { describe, expect, it } from 'vitest';
 
 const at = Date.parse('2026-02-13T15:00:00.000Z');
 const timeout = transportReason('lean', 'submit_order', 'timeout');
+const duplicate = transportReason('alpaca', 'submit_order', 'duplicate');
 const failure = (changes: Partial<RouteFailure> = {}): RouteFailure => ({
   adapter: 'lean',
   code: timeout,
   at,
   receiptId: '6f1f1d62-51b9-4f43-9f0c-0d3b6b6f9a11',
+  sent: true,
   ...changes,
 });
 const direct = initialRoute('lean', 'all:lean');
@@ -40,6 +43,7 @@ const anyFailure = fc.record({
   code: fc.constantFrom<FallbackReason>(timeout, 'breaker_open', 'adapter_disabled', 'symbol_manual_review'),
   at: fc.constant(at),
   receiptId: fc.option(fc.uuid()),
+  sent: fc.boolean(),
 });
 const anyRoute = fc
   .tuple(anyAdapter, fc.array(anyFailure, { maxLength: 3 }))
@@ -138,7 +142,10 @@ describe('provenance of an order', () => {
 
 describe('route of an order', () => {
   it('[E1] counts every fallback, keeps the last reason, and remembers who failed, at what, when', () => {
-    const twice = fallBack(fallenBack, failure({ adapter: 'alpaca', code: 'breaker_open', receiptId: null }));
+    const twice = fallBack(
+      fallenBack,
+      failure({ adapter: 'alpaca', code: 'breaker_open', receiptId: null, sent: false }),
+    );
     expect(routeJson(twice)).toEqual({
       expected: 'lean',
       policy: 'all:lean',
@@ -150,19 +157,35 @@ describe('route of an order', () => {
           code: 'lean_submit_order_timeout',
           at: '2026-02-13T15:00:00.000Z',
           receipt_id: failure().receiptId,
+          sent: true,
         },
-        { adapter: 'alpaca', code: 'breaker_open', at: '2026-02-13T15:00:00.000Z', receipt_id: null },
+        { adapter: 'alpaca', code: 'breaker_open', at: '2026-02-13T15:00:00.000Z', receipt_id: null, sent: false },
       ],
     });
     expect(direct.failed).toEqual([]);
   });
 
   it('[E2] gives an order the broker knew before to LEAN, when LEAN may have sent it', () => {
-    expect(senderOf(fallenBack, 'alpaca', duplicateAtBroker)).toBe('lean');
+    expect(senderOf(fallenBack, 'alpaca', duplicate)).toBe('lean');
     expect(senderOf(fallenBack, 'alpaca', transportReason('alpaca', 'submit_order', 'timeout'))).toBe('alpaca');
-    expect(senderOf(direct, 'alpaca', duplicateAtBroker)).toBe('alpaca');
-    const passedBy = fallBack(direct, failure({ code: 'breaker_open', receiptId: null }));
-    expect(senderOf(passedBy, 'alpaca', duplicateAtBroker)).toBe('alpaca');
+    expect(senderOf(direct, 'alpaca', duplicate)).toBe('alpaca');
+    const passedBy = fallBack(direct, failure({ code: 'breaker_open', receiptId: null, sent: false }));
+    expect(senderOf(passedBy, 'alpaca', duplicate)).toBe('alpaca');
+  });
+
+  it('[E2] gives it to Alpaca, whose request came twice, when no connection to LEAN ever opened', () => {
+    const refused = failure({ code: transportReason('lean', 'submit_order', 'network_error'), sent: false });
+    expect(senderOf(fallBack(direct, refused), 'alpaca', duplicate)).toBe('alpaca');
+    // One that may have left is enough.
+    expect(senderOf(fallBack(fallenBack, refused), 'alpaca', duplicate)).toBe('lean');
+  });
+
+  it('[E2] keeps with a receipt of unknown outcome that nothing left under it', () => {
+    const refused = transportReason('lean', 'submit_order', 'network_error');
+    expect([true, false].map((sent) => mayHaveLeft(failureCodes(refused, sent)))).toEqual([true, false]);
+    expect([true, false].map((sent) => submitFailure('lean', failureCodes(refused, sent)))).toEqual([refused, refused]);
+    // A worker that died recorded nothing: its request may have left.
+    expect(mayHaveLeft([])).toBe(true);
   });
 
   it('names the failure of a submit from the codes of its receipt; without one the worker died: a timeout', () => {
@@ -171,7 +194,7 @@ describe('route of an order', () => {
     expect(submitFailure('lean', ['alpaca_get_order_by_client_order_id_timeout', 'lean_submit_order_http_502'])).toBe(
       'lean_submit_order_http_502',
     );
-    expect(submitFailure('alpaca', ['alpaca_submit_order_network_error', duplicateAtBroker])).toBe(duplicateAtBroker);
+    expect(submitFailure('alpaca', ['alpaca_submit_order_network_error', duplicate])).toBe(duplicate);
   });
 
   it.each([
@@ -182,7 +205,7 @@ describe('route of an order', () => {
     ['alpaca_submit_order_http_503', false],
     ['alpaca_submit_order_timeout', false],
     ['lean_submit_order_http_418', false],
-    [duplicateAtBroker, false],
+    [duplicate, false],
   ] as const)('[E10] %s is a refusal of the broker once the order is proved absent: %s', (failure, refusal) => {
     expect(isUnknownRefusal(failure)).toBe(refusal);
   });

@@ -1,4 +1,5 @@
 import {
+  decimal,
   fallBack,
   lookUp,
   routeOrder,
@@ -14,6 +15,7 @@ import {
   type RoutePorts,
   type RouteResult,
   type SubmitOutcome,
+  type VenueExchange,
   type WritePermit,
 } from '@torghut/domain';
 import fc from 'fast-check';
@@ -32,6 +34,17 @@ const movedOn = executionRequest({
     code: 'lean_submit_order_timeout',
     at: decidedAt,
     receiptId: '6f1f1d62-51b9-4f43-9f0c-0d3b6b6f9a11',
+    sent: true,
+  }),
+});
+/** The same order after no connection to LEAN opened. */
+const neverSent = executionRequest({
+  route: fallBack(request.route, {
+    adapter: 'lean',
+    code: 'lean_submit_order_network_error',
+    at: decidedAt,
+    receiptId: '6f1f1d62-51b9-4f43-9f0c-0d3b6b6f9a11',
+    sent: false,
   }),
 });
 const order = brokerOrder(request);
@@ -71,6 +84,8 @@ interface Script {
 const route = async (script: Script) => {
   const { claims = [claimed], submits = [], lookups = [], current = true, adapter = 'lean' } = script;
   const calls: Call[] = [];
+  /** What is kept as the answer of the write. */
+  const heardOf: VenueExchange[] = [];
   const { clock, waits } = waitingClock(decidedAt);
   const { telemetry, counts } = countingTelemetry();
   const next = <T>(from: readonly T[], what: string): T => {
@@ -84,18 +99,24 @@ const route = async (script: Script) => {
     return Promise.resolve(current);
   };
   const ledger: ExecutionLedger = {
-    claim: (_request, asked, asset, at) => {
-      calls.push(['claim', asked, asset, at - decidedAt]);
+    claim: (_request, asked, { asset, accountRead }, at) => {
+      calls.push(['claim', asked, asset, at - decidedAt, ...(accountRead ? ['account read'] : [])]);
       return Promise.resolve(next(claims, 'claim'));
     },
     markInFlight: async (held, at) =>
       (await settle('markInFlight', held.fencingToken)) ? at + (script.leaseMs ?? 30 * second) : null,
     release: (_held, codes, verdict) => settle('release', codes, verdict),
-    settleOrder: (_held, { outcome, order: settled, provenance, codes, verdict }) =>
-      settle('settleOrder', outcome, settled.id, provenance, codes, verdict),
-    settleRejected: (_held, { codes, message }) => settle('settleRejected', codes, message),
-    settleUnknown: (_held, { codes }) => settle('settleUnknown', codes),
-    settleAbsent: (_held, { failure }) => {
+    settleOrder: (_held, { outcome, order: settled, provenance, exchange: heard, codes, verdict }) => {
+      heardOf.push(heard);
+      return settle('settleOrder', outcome, settled.id, provenance, codes, verdict);
+    },
+    settleRejected: (_held, { codes, message, verdict }) => settle('settleRejected', codes, message, verdict),
+    settleUnknown: (_held, { codes, exchange: heard }) => {
+      heardOf.push(heard);
+      return settle('settleUnknown', codes);
+    },
+    settleAbsent: (_held, { failure, exchange: heard }) => {
+      heardOf.push(heard);
       calls.push(['settleAbsent', failure]);
       return Promise.resolve(script.absence ?? 'fallen_back');
     },
@@ -126,11 +147,14 @@ const route = async (script: Script) => {
       },
     },
     asset: () => Promise.resolve(script.asset ?? null),
+    refreshAccount: async () => {
+      await settle('refreshAccount');
+    },
     clock,
     telemetry,
   };
   const result = await routeOrder(script.request ?? request, ports);
-  return { result, calls, waits, counts, names: calls.map(([name]) => name) };
+  return { result, calls, waits, counts, heardOf, names: calls.map(([name]) => name) };
 };
 type Routed = Awaited<ReturnType<typeof route>>;
 const settlement = ({ calls }: Routed): Call => calls.find(([name]) => name.startsWith('settle')) ?? ['none'];
@@ -160,6 +184,17 @@ describe('claims', () => {
     const routed = await route({ adapter: 'alpaca', claims: [{ kind: 'finished' }], asset });
     expect(routed.calls).toEqual([['claim', 'alpaca', asset, 0]]);
     expect(routed.counts).toEqual({ 'execution_requests_total{adapter=alpaca}': 1 });
+  });
+
+  it('[E11] read the account anew when its figures are too old, and decide by what is then known', async () => {
+    const read = await route({ claims: [{ kind: 'outdated' }, claimed], submits: [acknowledged] });
+    expect([read.result, read.names.slice(0, 3)]).toEqual(['acknowledged', ['claim', 'refreshAccount', 'claim']]);
+    expect(read.calls[2]).toEqual(['claim', 'lean', null, 0, 'account read']);
+    const stale = await route({
+      claims: [{ kind: 'outdated' }, { kind: 'denied', codes: ['account_snapshot_stale'] }],
+    });
+    expect([stale.result, stale.names]).toEqual(['denied', ['claim', 'refreshAccount', 'claim']]);
+    await expect(route({ claims: [{ kind: 'outdated' }, { kind: 'outdated' }] })).rejects.toThrow('just read account');
   });
 
   it('counts denials by code and fallbacks by route and reason', async () => {
@@ -234,16 +269,17 @@ describe('outcomes of a submit', () => {
     const routed = await route({ submits: [rejected] });
     expect([routed.result, settlement(routed)]).toEqual([
       'rejected',
-      ['settleRejected', ['broker_rejected_insufficient_funds'], 'no money'],
+      ['settleRejected', ['broker_rejected_insufficient_funds'], 'no money', 'answered'],
     ]);
     expect(routed.names).not.toContain('lookUp');
     expect(routed.counts).toMatchObject({ 'orders_rejected_total{code=broker_rejected_insufficient_funds}': 1 });
   });
 
-  it.each<[string, SubmitOutcome, string]>([
-    ['an unknown outcome', lost, 'lean_submit_order_http_502'],
-    ['a LEAN that cannot be reached', notSent, 'lean_submit_order_network_error'],
-  ])('[E2][E10] falls back after %s only when every lookup says the order is absent', async (_title, outcome, code) => {
+  it.each<[string, SubmitOutcome, string, boolean]>([
+    ['an unknown outcome', lost, 'lean_submit_order_http_502', true],
+    ['a LEAN that cannot be reached', notSent, 'lean_submit_order_network_error', false],
+  ])('[E2][E10] falls back after %s only when every lookup says the order is absent', async (...cases) => {
+    const [, outcome, code, sent] = cases;
     const routed = await route({ submits: [outcome], lookups: [absent] });
     expect(routed.result).toBe('fallen_back');
     const looks = ['lookUp', 'lookUp', 'lookUp', 'list'];
@@ -253,6 +289,7 @@ describe('outcomes of a submit', () => {
       code,
       at: decidedAt + 5 * second,
       receiptId: permit.receiptId,
+      sent,
     });
     expect(routed.counts).toMatchObject({
       'execution_fallback_total{from=lean,to=alpaca}': 1,
@@ -318,11 +355,72 @@ describe('outcomes of a submit', () => {
     });
   });
 
+  it('[E2] adopts the order of an Alpaca request that came twice as Alpaca’s, when LEAN’s never left', async () => {
+    const script = { request: neverSent, adapter: 'alpaca', lookups: [found] } as const;
+    const provenance = { expected: 'lean', actual: 'alpaca', fallbackReason: 'lean_submit_order_network_error' };
+    for (const routed of [
+      await route({ ...script, submits: [duplicate] }),
+      await route({ ...script, claims: [unresolved('alpaca_submit_order_duplicate')] }),
+    ])
+      expect(settlement(routed)[3]).toMatchObject(provenance);
+  });
+
+  it('[E2] remembers of an unknown outcome that its request never left, until its absence is proved', async () => {
+    const codes = ['lean_submit_order_network_error', 'not_sent'];
+    const unknown = await route({ submits: [notSent], lookups: [failed] });
+    expect(settlement(unknown)).toEqual(['settleUnknown', [...codes, 'alpaca_get_order_by_client_order_id_timeout']]);
+    const later = await route({ claims: [unresolved(...codes)], lookups: [absent] });
+    expect(settlement(later)[1]).toMatchObject({ code: 'lean_submit_order_network_error', sent: false });
+    const died = await route({ claims: [unresolved()], lookups: [absent] });
+    expect(settlement(died)[1]).toMatchObject({ sent: true });
+  });
+
+  it('[E10] adopts nothing but what was asked for: another order under its id leaves the outcome unknown', async () => {
+    const foreign = brokerOrder(request, { id: 'foreign', symbol: 'MSFT', side: 'sell', qty: decimal('40') });
+    for (const script of [
+      { submits: [duplicate], lookups: [{ kind: 'found', order: foreign, exchange }] },
+      { submits: [lost], lookups: [absent], listed: { ok: true, value: [foreign] } },
+    ] as const) {
+      const routed = await route(script);
+      expect([routed.result, routed.names.includes('settleOrder')]).toEqual(['unknown', false]);
+      expect(settlement(routed)[1]).toContain('alpaca_get_order_by_client_order_id_contract_violation');
+    }
+  });
+
+  it('[E10] keeps the answer of the write as its answer, and never that of a look for it', async () => {
+    const answered = { status: 500, requestId: 'the-submit', body: { message: 'oops' }, durationMs: 9 };
+    const failing: SubmitOutcome = { kind: 'unknown', failure: 'http_500', detail: 'oops', exchange: answered };
+    for (const lookups of [[found], [absent], [failed]])
+      expect((await route({ submits: [failing], lookups })).heardOf).toEqual([answered]);
+    const died = await route({ claims: [unresolved()], lookups: [found] });
+    expect(died.heardOf).toMatchObject([{ status: null, requestId: null, body: null }]);
+  });
+
+  it('[E6] counts a refusal of the caller as a failure of the venue, and one of the order as an answer', async () => {
+    const unauthorized: SubmitOutcome = { ...rejected, rejection: 'other', exchange: { ...exchange, status: 401 } };
+    expect(settlement(await route({ adapter: 'alpaca', submits: [unauthorized] })).at(-1)).toBe('failed');
+    expect(settlement(await route({ adapter: 'alpaca', submits: [rejected] })).at(-1)).toBe('answered');
+    const odd = (status: number): SubmitOutcome => ({
+      kind: 'unknown',
+      failure: `http_${status}`,
+      detail: '',
+      exchange: { ...exchange, status },
+    });
+    const verdictOf = async (status: number) =>
+      settlement(await route({ adapter: 'alpaca', submits: [odd(status)], lookups: [found] })).at(-1);
+    expect([await verdictOf(418), await verdictOf(422), await verdictOf(408), await verdictOf(500)]).toEqual([
+      'answered',
+      'answered',
+      'failed',
+      'failed',
+    ]);
+  });
+
   it('[E10] an order that is known and absent at once stays unknown', async () => {
     const routed = await route({ adapter: 'alpaca', submits: [duplicate], lookups: [absent] });
     expect([routed.result, settlement(routed)]).toEqual([
       'unknown',
-      ['settleUnknown', ['alpaca_submit_order_http_422']],
+      ['settleUnknown', ['alpaca_submit_order_duplicate']],
     ]);
   });
 
@@ -381,7 +479,12 @@ describe('a rate limit', () => {
     expect([routed.result, routed.waits, settlement(routed)]).toEqual([
       'rejected',
       [],
-      ['settleRejected', ['broker_rejected_rate_limited'], 'rate limit lasts longer than the order can wait'],
+      [
+        'settleRejected',
+        ['broker_rejected_rate_limited'],
+        'rate limit lasts longer than the order can wait',
+        'answered',
+      ],
     ]);
   });
 
@@ -432,7 +535,7 @@ describe('an unresolved order', () => {
     const script = {
       request: movedOn,
       adapter: 'alpaca',
-      claims: [unresolved('alpaca_submit_order_http_422')],
+      claims: [unresolved('alpaca_submit_order_duplicate')],
     } as const;
     expect(settlement(await route({ ...script, lookups: [found] }))[3]).toMatchObject({ actual: 'lean' });
     expect((await route({ ...script, lookups: [absent] })).result).toBe('unknown');

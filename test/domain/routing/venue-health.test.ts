@@ -83,7 +83,7 @@ describe('a look at LEAN', () => {
       venue: { health: () => Promise.resolve(health), contractVersion: () => Promise.resolve(version) },
       record: (found, at) => {
         recorded.push([found, at]);
-        return Promise.resolve(set);
+        return Promise.resolve({ set, heldBy: [] });
       },
       clock: waitingClock(decidedAt + 500).clock,
       telemetry,

@@ -117,6 +117,7 @@ describe('/trading/status', () => {
       ],
       last_cycle: { window_start: '2026-02-13T15:30:00.000Z', no_signal_reason: 'no_signals_in_window', hit: false },
       last_reconcile: null,
+      last_order_sync: null,
       autonomy: { enabled: false, runs_total: 0, last_run_id: null },
       signal_continuity: {
         session_open: true,

@@ -1,4 +1,4 @@
-import { canonicalJson, hour, minute, sha256, type Json } from '@torghut/domain';
+import { canonicalJson, hour, minute, sha256, toText, type Json } from '@torghut/domain';
 import { afterEach, expect, it } from 'vitest';
 import { account, sessionMorning, startExecution, type ExecutionWorld } from '../../support/execution.ts';
 import { startOperatorApi, type OperatorApi } from '../../support/operator-api.ts';
@@ -91,7 +91,7 @@ it('[E9] counts routes, fallbacks, transitions, denials, refusals, unknown outco
   expect(digest).toBe(sha256(canonicalJson(report as unknown as Json)));
 });
 
-it('[E9] fails on a critical break that is open', async () => {
+it('[E9] fails on a critical break that is open, and on one that was only handed on', async () => {
   await start();
   await world.order();
   await world.minutes(1);
@@ -114,6 +114,68 @@ it('[E9] fails on a critical break that is open', async () => {
   expect(report).toMatchObject({
     open_breaks: [{ break_type: 'position_qty_mismatch', severity: 'critical', count: 1 }],
   });
+  await world.database.owner.query(`UPDATE reconciliation_breaks SET status = 'escalated'`);
+  expect((await burnIn()).report.codes).toContain('reconciliation_open_breaks');
+  await world.database.owner.query(`UPDATE reconciliation_breaks SET status = 'accepted'`);
+  expect((await burnIn()).report.codes).not.toContain('reconciliation_open_breaks');
+});
+
+it('[E9] fails without a nightly reconciliation, and after one that failed, whatever the order sync says', async () => {
+  await start();
+  await world.order();
+  await world.minutes(1);
+  const nightly = async (at: number, status: 'completed' | 'failed'): Promise<void> => {
+    await insertRow(world.database.app, 'reconciliation_runs', {
+      account_label: account,
+      scope: 'nightly',
+      scheduled_for: toText(at),
+      status,
+      sources: {},
+      checked: 0,
+      breaks: 0,
+      healed: 0,
+      started_at: toText(at),
+      finished_at: toText(at + minute),
+    });
+  };
+  const found = async (): Promise<readonly string[]> =>
+    (await burnIn()).report.codes.filter((code) => code.startsWith('reconciliation_'));
+  const { report } = await burnIn();
+  expect(report).toMatchObject({ reconciliation: { runs: [{ scope: 'orders', status: 'completed' }] } });
+  expect(await found()).toEqual(['reconciliation_missing']);
+  const due = sessionMorning - 5 * hour;
+  await nightly(due - 48 * hour, 'completed');
+  expect(await found()).toEqual(['reconciliation_missing']);
+  await nightly(due - 24 * hour, 'failed');
+  expect(await found()).toEqual(['reconciliation_missing', 'reconciliation_failed']);
+  await nightly(due, 'completed');
+  expect(await found()).toEqual([]);
+  expect(await api.ask('/trading/status')).toMatchObject({
+    body: { last_reconcile: { scope: 'nightly', status: 'completed' }, last_order_sync: { scope: 'orders' } },
+  });
+});
+
+it('[E9] counts an outcome as unknown however long ago its call was', async () => {
+  await start({ waiting: true });
+  await world.lookups({ kind: 'answer', answer: { status: 500, body: {} } });
+  await world.faults({ lean: { kind: 'accept_then_timeout' } });
+  await world.order();
+  world.clock.advanceTo(sessionMorning + 2 * hour);
+  const { report } = await burnIn('?hours=1');
+  expect(report).toMatchObject({ unknown_outcomes: { total: 0, open: 1 } });
+  expect(report.codes).toContain('unknown_outcome_unresolved');
+});
+
+it('[E9] fails on a broker that only stands in for one, and says of what class its evidence is', async () => {
+  await start();
+  const { report } = await burnIn();
+  expect(report).toMatchObject({ evidence_class: 'observed' });
+  expect(report.codes).not.toContain('burn_in_simulated');
+  await api.stop();
+  api = await startOperatorApi(world.database.app, world.clock, { APCA_API_BASE_URL: world.twins.alpaca.url });
+  const { report: local } = await burnIn();
+  expect(local).toMatchObject({ evidence_class: 'simulated' });
+  expect(local.codes).toContain('burn_in_simulated');
 });
 
 it('looks at the span that was asked for and at nothing before it', async () => {

@@ -1,4 +1,4 @@
-import { riskGroups } from '@torghut/domain';
+import { riskCodes, riskGroups } from '@torghut/domain';
 import { afterEach, expect, it } from 'vitest';
 import type { WhyBody } from '../../../functions/operator-api/why.ts';
 import { whyLines } from '../../../infra/cli/why/render.ts';
@@ -27,7 +27,7 @@ const document = {
   },
   strategy_runtime: { type: 'intraday_tsmom', version: '1.1.0', feature_hash: 'fe'.repeat(32) },
   sizing: { method: 'floor', binding_cap: 'global_max_notional' },
-  risk: { checks: Object.fromEntries(riskGroups.map((group) => [group, []])) },
+  risk: { checks: riskCodes.map(({ code }) => [code, 'passed', '1', '2']) },
   route: { expected: 'lean', policy: 'all:lean' },
 };
 
@@ -36,6 +36,8 @@ const why = async (id: string): Promise<Json> => {
   expect(status).toBe(200);
   return body;
 };
+type Checks = Pick<WhyBody['checks'], 'at_decision' | 'at_claim'>;
+const checksOf = (body: Json): Checks => body['checks'] as Checks;
 const steps = (body: Json): string[] => (body['timeline'] as { step: string }[]).map(({ step }) => step);
 
 it('[A6] tells one filled order from signal to profit, with every fencing token, time and status of its calls', async () => {
@@ -76,18 +78,40 @@ it('[A6] tells one filled order from signal to profit, with every fencing token,
         settled_at: new Date(receipt!.settled_at!).toISOString(),
       },
     ],
-    fills: [{ event_type: 'fill', qty: '2', broker_execution_id: expect.any(String) as string }],
+    fills: [{ side: 'buy', qty: '2', broker_execution_id: expect.any(String) as string }],
     cost: [{ arrival_price: '100', slippage_bps: expect.any(String) as string }],
     profit: { realised_gross: '0', still_open_qty: '2', reason: null },
     missing: [],
   });
-  const { at_decision: decided, at_claim: claimed } = body['checks'] as {
-    at_decision: object[];
-    at_claim: { groups: object[] }[];
-  };
-  const passed = riskGroups.map((group) => ({ group, result: 'passed', failures: [] }));
-  expect(decided).toEqual(passed);
-  expect(claimed.map(({ groups }) => groups)).toEqual([passed]);
+  const { at_decision: decided, at_claim: claimed } = checksOf(body);
+  expect(decided.map(({ group, result }) => [group, result])).toEqual(riskGroups.map((group) => [group, 'passed']));
+  expect(decided.flatMap(({ checks }) => checks)).toEqual(
+    riskCodes.map(({ code }) => ({
+      code,
+      result: 'passed',
+      observed: '1',
+      limit: '2',
+      unit: expect.any(String) as string,
+    })),
+  );
+  // The router's own, from the transaction that claimed the call.
+  const atClaim = claimed[0]!.groups.flatMap(({ checks }) => checks);
+  expect(atClaim.map(({ code }) => code)).toEqual(riskCodes.map(({ code }) => code));
+  const limit = expect.any(String) as string;
+  expect(atClaim).toEqual(
+    expect.arrayContaining([
+      { code: 'kill_switch_engaged', result: 'passed', observed: 'released', limit: 'released', unit: 'word' },
+      { code: 'max_notional_exceeded', result: 'passed', observed: '200', limit: '250', unit: 'USD' },
+      { code: 'gross_exposure_exceeded', result: 'passed', observed: '200', limit, unit: 'USD' },
+      // The sample decision has no mean volume: nobody can say what share of it the order is.
+      { code: 'participation_exceeds_max', result: 'unknown', observed: '2', limit: null, unit: 'shares' },
+      { code: 'shorts_not_allowed', result: 'not_applicable', observed: null, limit: null, unit: 'shares' },
+    ]),
+  );
+  const text = whyLines(body as unknown as WhyBody).join('\n');
+  expect(text).toMatch(/^size +max_notional_exceeded +passed +observed 200, limit 250 USD$/m);
+  expect(text).toMatch(/^conduct +participation_exceeds_max +unknown +observed 2, limit unknown shares$/m);
+  expect(text).toMatch(/^not applicable to this order: .*shorts_not_allowed/m);
   expect(steps(body)).toEqual(
     expect.arrayContaining(['signal', 'decision', 'message', 'claim', 'call', 'answer', 'fill', 'order', 'cost']),
   );
@@ -131,7 +155,7 @@ it('[A6] shows a fallback: both calls, and why LEAN was left', async () => {
       orders: [{ expected: 'lean', actual: 'alpaca', fallback_count: 1 }],
     },
     calls: [
-      { adapter: 'lean', outcome: 'not_found' },
+      { adapter: 'lean', outcome: 'not_sent' },
       { adapter: 'alpaca', outcome: 'acknowledged' },
     ],
   });
@@ -172,48 +196,56 @@ it('[A6] shows a denial with what was observed and what the limit was, and says 
     fills: [],
     missing: expect.arrayContaining([expect.stringMatching(/^order: no execution/)]) as unknown,
   });
-  const { at_decision: decided, at_claim: claimed } = body['checks'] as {
-    at_decision: { result: string }[];
-    at_claim: { groups: { group: string; result: string; failures: object[] }[]; controls: object[] }[];
-  };
+  const { at_decision: decided, at_claim: claimed } = checksOf(body);
   // This decision's document holds no record of its checks: that is unknown, not passed.
-  expect(new Set(decided.map(({ result }) => result))).toEqual(new Set(['unknown']));
+  expect(new Set(decided.flatMap(({ checks }) => checks.map(({ result }) => result)))).toEqual(new Set(['unknown']));
+  expect(body['missing']).toContain('checks: the decision document has no record of them');
   expect(claimed[0]!.groups[0]).toMatchObject({
     group: 'control',
     result: 'failed',
-    failures: [{ code: 'kill_switch_engaged' }],
+    checks: expect.arrayContaining([
+      expect.objectContaining({
+        code: 'kill_switch_engaged',
+        result: 'failed',
+        observed: 'engaged',
+        limit: 'released',
+      }),
+      expect.objectContaining({ code: 'emergency_stop_active', result: 'passed', observed: 'released' }),
+    ]) as unknown,
   });
   expect(claimed[0]!.controls).toContainEqual({ control: 'kill_switch', engaged: true, value: null });
-
-  await world.database.app.query(
-    `UPDATE trade_decisions SET reasons = '{max_notional_exceeded}', decision_json = $2,
-       reason_details = '{"max_notional_exceeded": {"observed": "300", "limit": "250"},
-         "price_collar_exceeded": {"limit_price": "103", "reference_price": "100", "limit_bps": "100"},
-         "new_exposure_cutoff": {"from": "14:31", "until": "20:30"}}' WHERE id = $1`,
-    [
-      decision.id,
-      JSON.stringify({
-        risk: {
-          checks: {
-            size: ['max_notional_exceeded'],
-            price: ['price_collar_exceeded'],
-            session: ['new_exposure_cutoff'],
-          },
-        },
-      }),
-    ],
+  expect(whyLines(body as unknown as WhyBody).join('\n')).toMatch(
+    /CHECKS AT THE DECISION\nunknown: no row has a record of them\n/,
   );
-  const again = (await why(decision.id))['checks'] as { at_decision: { result: string; failures: object[] }[] };
-  const failures = again.at_decision.flatMap((each) => (each.result === 'failed' ? each.failures : []));
-  expect(failures).toEqual([
-    { code: 'new_exposure_cutoff', observed: null, limit: { from: '14:31', until: '20:30' } },
-    {
-      code: 'price_collar_exceeded',
-      observed: { limit_price: '103', reference_price: '100' },
-      limit: { limit_bps: '100' },
-    },
-    { code: 'max_notional_exceeded', observed: '300', limit: '250' },
+
+  // A receipt of a release that kept no record: what failed is known by its code, what it saw is not.
+  await world.database.owner.query('UPDATE broker_receipts SET risk_checks = NULL');
+  const again = checksOf(await why(decision.id)).at_claim[0]!.groups.flatMap(({ checks }) => checks);
+  expect(again.filter(({ result }) => result !== 'unknown')).toEqual([
+    { code: 'kill_switch_engaged', result: 'failed', observed: null, limit: null, unit: 'word' },
   ]);
+});
+
+it('[A6] counts fills as the broker corrected them, and none that it took back, with the events that say so', async () => {
+  await start();
+  const bought = await world.order({ qty: '2' });
+  await world.minutes(1);
+  world.twins.alpaca.disturb({ kind: 'trade_correct', fill: { newest: true }, qty: '1', price: '100.01' });
+  await world.minutes(2);
+  const corrected = await why(bought.id);
+  expect(corrected).toMatchObject({
+    fills: [{ side: 'buy', qty: '1', price: '100.01' }],
+    profit: { realised_gross: '0', still_open_qty: '1', reason: null },
+  });
+  expect(steps(corrected)).toContain('trade_correct');
+  expect(whyLines(corrected as unknown as WhyBody).join('\n')).toMatch(/FILLS THAT COUNT\n\S+ buy 1 at 100.01/);
+
+  world.twins.alpaca.disturb({ kind: 'trade_bust', fill: { newest: true } });
+  await world.minutes(2);
+  const busted = await why(bought.id);
+  expect(busted).toMatchObject({ fills: [], profit: { realised_gross: '0', still_open_qty: '0', reason: null } });
+  expect(busted['events']).toHaveLength(3);
+  expect(busted['missing']).toContain('fills: none counts any more; the broker took them back');
 });
 
 it('[A6] says unknown of an outcome that is unknown', async () => {

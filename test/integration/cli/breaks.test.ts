@@ -27,7 +27,10 @@ const run = async (words: string, url = database.url('torghut_app')): Promise<{ 
   }
 };
 
-it('lists what waits for a person, and takes the decision about it once', async () => {
+/** Each command is a process that loads the whole platform. */
+const processes = { timeout: 90_000 };
+
+it('lists what waits for a person, and takes the decision about it once', processes, async () => {
   await insertRow(database.app, 'reconciliation_runs', sampleRow('reconciliation_runs', {}));
   await insertRow(
     database.app,
@@ -45,13 +48,15 @@ it('lists what waits for a person, and takes the decision about it once', async 
   expect(listed).toMatchObject({ code: 0 });
   expect(listed.output).toContain(id);
   expect(listed.output).toContain('1 breaks of paper wait for a person');
-  expect(await run(`--account paper accept ${id} --actor ada`)).toEqual({
+  expect(await run(`--account paper accept ${id} --actor ada --reason checked`)).toEqual({
     code: 0,
     output: 'external_order NVDA accepted by ada\n',
   });
-  expect(await run(`--account paper accept ${id} --actor bob`)).toMatchObject({ code: 2 });
-  const { rows: decided } = await database.readonly.query('SELECT status, status_by FROM reconciliation_breaks');
-  expect(decided).toEqual([{ status: 'accepted', status_by: 'ada' }]);
+  expect(await run(`--account paper accept ${id} --actor bob --reason checked`)).toMatchObject({ code: 2 });
+  const { rows: decided } = await database.readonly.query(
+    'SELECT status, status_by, status_reason, status_at IS NOT NULL AS dated FROM reconciliation_breaks',
+  );
+  expect(decided).toEqual([{ status: 'accepted', status_by: 'ada', status_reason: 'checked', dated: true }]);
   expect((await run('--account paper list')).output).toContain('0 breaks of paper wait for a person');
 });
 
@@ -59,6 +64,11 @@ it.each([
   { words: '--account Paper list', complaint: '--account: expected lower-case letters, digits, _ or -, found "Paper"' },
   { words: '--account paper accept nope --actor ada', complaint: 'expected the id of a break' },
   { words: '--account paper accept 0e37df36-f698-11e6-8dd4-cb9ced3df976', complaint: '--actor: expected who decides' },
+  {
+    words: '--account paper accept 0e37df36-f698-11e6-8dd4-cb9ced3df976 --actor ada',
+    complaint: '--reason: expected why, in 3 to 1000 characters, found none',
+  },
+  { words: 'list', complaint: '--account: expected lower-case letters, digits, _ or -, found none' },
 ])('refuses $words with exit code 2', async ({ words, complaint }) => {
   const { code, output } = await run(words);
   expect({ code, output }).toMatchObject({ code: 2, output: expect.stringContaining(complaint) as string });

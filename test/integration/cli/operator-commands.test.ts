@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { minute, sha256, type Clock } from '@torghut/domain';
+import { minute, sha256, toText, type Clock } from '@torghut/domain';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { command as adapter } from '../../../infra/cli/adapter.ts';
 import { command as burnIn } from '../../../infra/cli/burn-in/command.ts';
@@ -16,6 +16,7 @@ import { apiExchange } from '../../../infra/cli/operator/exchange.ts';
 import { command as why } from '../../../infra/cli/why/command.ts';
 import { startExecution, type ExecutionWorld, type SeededDecision } from '../../support/execution.ts';
 import { startOperatorApi, type Json, type OperatorApi } from '../../support/operator-api.ts';
+import { insertRow, sampleRow } from '../../support/rows.ts';
 
 const program = resolve(import.meta.dirname, '../../../infra/cli/torghut.ts');
 
@@ -103,6 +104,17 @@ describe('torghut why', () => {
 
 describe('torghut burn-in', () => {
   it('[E9] prints the report, writes it as the bytes that its hash is of, and exits by the verdict', async () => {
+    const at = world.clock.now();
+    await insertRow(
+      world.database.app,
+      'reconciliation_runs',
+      sampleRow('reconciliation_runs', {
+        scope: 'nightly',
+        status: 'completed',
+        scheduled_for: toText(at - minute),
+        finished_at: toText(at),
+      }),
+    );
     const file = join(directory, 'burn-in.json');
     const { code, out } = await ask('burn-in', '--hours', '24', '--out', file);
     expect(code).toBe(3);
@@ -181,7 +193,7 @@ describe('words it cannot carry out', () => {
     [['why', 'x', '--environment', 'test'], '--environment: expected paper or live, found "test"'],
     [['why', 'x', '--api', 'https://api.example'], '--region: expected the region of the API'],
     [['burn-in', '--hours', '0'], '--hours: expected a whole number from 1 to 168, found "0"'],
-    [['control'], 'expected list, engage CONTROL or release CONTROL, found ""'],
+    [['control'], 'expected list, engage CONTROL or release CONTROL, found none'],
     [
       ['control', 'engage', 'brakes'],
       'expected one of kill_switch, emergency_stop, reduce_only, trading_enabled, autonomy_enabled, found "brakes"',
@@ -195,11 +207,11 @@ describe('words it cannot carry out', () => {
   ])('%j: exit code 2 and one line', async (words, line) => {
     const { code, out, error } = await torghut(...words);
     expect([code, out]).toEqual([2, '']);
-    expect(error).toMatch(/^[^\n]*--help lists the words\n$/);
+    expect(error).toMatch(/^[^\n]*--help lists the options\n$/);
     expect(error).toContain(line);
   });
 
-  it.each(['why', 'burn-in', 'control', 'adapter'])('%s --help lists the words', async (command) => {
+  it.each(['why', 'burn-in', 'control', 'adapter'])('%s --help lists the options', async (command) => {
     const { code, out } = await torghut(command, '--help');
     expect(code).toBe(0);
     expect(out).toContain(`usage: npx torghut ${command} `);
@@ -265,8 +277,12 @@ describe('asking the API', () => {
     await server.stop();
   });
 
-  it('sends a change once, and says how to find out when its answer does not come', async () => {
-    const server = await listen(null);
+  it.each([
+    ['does not come', null],
+    ['is that of a gateway that gave up', { status: 504, text: '{"message":"Endpoint request timed out"}' }],
+    ['cannot be read', { status: 200, text: '{}' }],
+  ])('sends a change once, and says how to find out when its answer %s', async (_what, answer) => {
+    const server = await listen(answer);
     const { code, error } = await torghut('control', 'engage', 'kill_switch', '--reason', 'smoke', '--api', server.url);
     expect(code).toBe(1);
     expect(error).toMatch(
@@ -276,6 +292,16 @@ describe('asking the API', () => {
     expect(others).toEqual([]);
     expect(error).toContain((JSON.parse(sent!.body) as Json)['request_id'] as string);
     await server.stop();
+  });
+
+  it('says of a place on this machine where nothing answers what may be missing', async () => {
+    const server = await listen(null);
+    await server.stop();
+    const { code, error } = await torghut('control', 'list', '--api', server.url);
+    expect([code, error]).toEqual([
+      1,
+      `GET /trading/controls: nothing answers at ${server.url}; is npm start running there?\n`,
+    ]);
   });
 
   it.each([

@@ -1,7 +1,8 @@
-import { checkLeanHealth, minute, second } from '@torghut/domain';
+import { checkLeanHealth, minute, second, toText } from '@torghut/domain';
 import { leanHealthRecord, leanVenue, fixedCredentials } from '@torghut/platform';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { account, startExecution, type ExecutionWorld } from '../../support/execution.ts';
+import { account, sessionMorning, startExecution, type ExecutionWorld } from '../../support/execution.ts';
+import { insertRow, sampleRow } from '../../support/rows.ts';
 
 let world: ExecutionWorld;
 beforeEach(async () => {
@@ -100,13 +101,34 @@ describe('the health check of LEAN', () => {
         { baseUrl: world.twins.lean.url, apiKey: fixedCredentials(null), healthTimeoutMs: 2 * second },
         world.clock,
       ),
-      record: leanHealthRecord(world.database.app, account, { leanHealthFailures: 3, leanHealthSuccesses: 3 }),
+      record: leanHealthRecord(world.database.app, account, world.ports.sync.limits),
       clock: world.clock,
       telemetry: world.telemetry,
     });
   };
 
+  /** Finished windows with fresh signals, of every minute of the session so far that has none. */
+  const signalsFlow = async (): Promise<void> => {
+    const openAt = sessionMorning - 34 * minute;
+    for (let at = openAt; at < world.clock.now(); at += minute) {
+      const time = toText(at);
+      const window = sampleRow('signal_windows', {
+        window_start: time,
+        window_end: toText(at + minute),
+        scheduled_for: time,
+        started_at: time,
+        finished_at: toText(at + 59 * second),
+        tail_event_ts: toText(at + 58 * second),
+        lag_seconds: '2',
+        effective_lag_seconds: '2',
+      });
+      const known = await world.rows(`SELECT FROM signal_windows WHERE window_start = $1`, [time]);
+      if (known.length === 0) await insertRow(world.database.app, 'signal_windows', window);
+    }
+  };
+
   it('[E6] takes LEAN out of routing after three failures without one order, and back after three good checks', async () => {
+    world.clock.advanceTo(sessionMorning + 30 * minute);
     await world.twins.lean.setFault({ kind: 'answer', answer: { status: 500 } }, ['health']);
     await check();
     await check();
@@ -117,12 +139,31 @@ describe('the health check of LEAN', () => {
     const passedBy = await world.order();
     expect(await world.execution(passedBy)).toMatchObject({ actual: 'alpaca', reason: 'adapter_disabled' });
     await world.twins.lean.setFault(null);
-    for (let checks = 0; checks < 3; checks += 1) await check();
+    await check();
+    await check();
+    await signalsFlow();
+    await check();
     expect(await standing()).toMatchObject({ state: 'enabled', health_reason: null, actor: 'lean-health' });
     await world.sync();
     const taken = await world.order({ symbol: 'NVDA' });
     expect(await world.execution(taken)).toMatchObject({ actual: 'lean' });
     expect([counted('disabled'), counted('enabled')]).toEqual([1, 1]);
+  });
+
+  it('[E6][S7] brings LEAN back to what it was only once signals are stable, however healthy it is', async () => {
+    world.clock.advanceTo(sessionMorning + 30 * minute);
+    await world.adapter('lean', 'canary');
+    await world.twins.lean.setFault({ kind: 'answer', answer: { status: 500 } }, ['health']);
+    for (let checks = 0; checks < 3; checks += 1) await check();
+    expect(await standing()).toMatchObject({ state: 'disabled' });
+    await world.twins.lean.setFault(null);
+    for (let checks = 0; checks < 5; checks += 1) await check();
+    expect(await standing()).toMatchObject({ state: 'disabled', health_reason: 'lean_health_http_500' });
+    expect(counted('canary')).toBe(0);
+    await signalsFlow();
+    await check();
+    expect(await standing()).toMatchObject({ state: 'canary', health_reason: 'operator', actor: 'lean-health' });
+    expect(counted('canary')).toBe(1);
   });
 
   it('[E6] keeps its counters while orders are counted by the breaker', async () => {

@@ -1,8 +1,6 @@
 import {
-  decimal,
   initialRoute,
   second,
-  zero,
   type BrokerOrder,
   type ExecutionRequest,
   type VenueExchange,
@@ -10,6 +8,7 @@ import {
 } from '@torghut/domain';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { brokerOrder } from '../../domain/routing/fixtures.ts';
 import { startExecution, type ExecutionWorld } from '../../support/execution.ts';
 
 let world: ExecutionWorld;
@@ -28,24 +27,8 @@ interface Receipt {
 }
 const exchange: VenueExchange = { status: 200, requestId: 'request', body: {}, durationMs: 1 };
 
-const orderOf = ({ order }: ExecutionRequest): BrokerOrder => ({
-  id: `broker-${order.clientOrderId}`,
-  clientOrderId: order.clientOrderId,
-  symbol: order.symbol,
-  side: order.side,
-  type: order.type,
-  timeInForce: order.timeInForce,
-  qty: decimal(order.qty),
-  filledQty: zero,
-  filledAvgPrice: null,
-  limitPrice: null,
-  status: 'new',
-  submittedAt: null,
-  updatedAt: null,
-  replaces: null,
-  replacedBy: null,
-  raw: {},
-});
+const orderOf = (request: ExecutionRequest): BrokerOrder =>
+  brokerOrder(request, { id: `broker-${request.order.clientOrderId}` });
 
 const actions = ['claim', 'mark', 'release', 'acknowledge', 'reject', 'unknown', 'absent', 'wait'] as const;
 const steps = fc.array(
@@ -96,7 +79,7 @@ it('[E10][E11] however three workers take turns, only the holder of the newest t
         }
         if (action === 'claim') {
           const before = await receipt();
-          const claim = await ledger.claim(request, 'alpaca', null, now);
+          const claim = await ledger.claim(request, 'alpaca', { asset: null, accountRead: true }, now);
           if (claim.kind !== 'claimed' && claim.kind !== 'unresolved') continue;
           // A write that may have been made is looked for and never claimed for another write.
           if (before?.state === 'io' || before?.outcome === 'unknown') expect(claim.kind).toBe('unresolved');
@@ -131,7 +114,11 @@ it('[E10][E11] however three workers take turns, only the holder of the newest t
               now,
             ),
           reject: () =>
-            ledger.settleRejected(permit, { request, codes: ['broker_rejected_other'], message: '', exchange }, now),
+            ledger.settleRejected(
+              permit,
+              { request, codes: ['broker_rejected_other'], message: '', exchange, verdict: 'answered' },
+              now,
+            ),
           unknown: () =>
             ledger.settleUnknown(
               permit,
@@ -148,6 +135,7 @@ it('[E10][E11] however three workers take turns, only the holder of the newest t
                   code: 'alpaca_submit_order_timeout',
                   at: now,
                   receiptId: permit.receiptId,
+                  sent: true,
                 },
                 exchange,
                 verdict: 'unobserved',

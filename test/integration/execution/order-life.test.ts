@@ -1,7 +1,13 @@
 import { decimal, decimalText, followUpOrder, matchLots, minute, second, type Fill } from '@torghut/domain';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Disturbance } from '../../../infra/local/twins/index.ts';
-import { account, startExecution, type ExecutionOptions, type ExecutionWorld } from '../../support/execution.ts';
+import {
+  account,
+  startExecution,
+  type ExecutionOptions,
+  type ExecutionWorld,
+  type SeededDecision,
+} from '../../support/execution.ts';
 
 let world: ExecutionWorld;
 const start = async (options: ExecutionOptions = {}): Promise<void> => {
@@ -194,18 +200,31 @@ describe('a fill that is taken back or corrected', () => {
   });
 });
 
+it('[E10] an order that the broker filled beyond its quantity is a break, however it becomes known first', async () => {
+  await start();
+  const decision = await world.order(resting);
+  pass(1);
+  disturb({ kind: 'fill', order: decision.clientOrderId });
+  disturb({ kind: 'overfill', order: decision.clientOrderId, qty: '1' });
+  await world.minutes(1);
+  expect(await world.execution(decision)).toMatchObject({ state: 'filled', filled_qty: '2' });
+  expect(await breaks('overfill')).toMatchObject([{ severity: 'critical', theirs: { filled_qty: '2' } }]);
+});
+
 describe('what follow-ups watch', () => {
   it('[E10] a cancel that sticks is asked for once more after a minute, is a break after five, and heals with its order', async () => {
     await start();
     await world.order(resting);
     disturb({ kind: 'cancels_stick', on: true });
     await world.minutes(4);
+    const asked = ['lean', 'lean', 'alpaca'].map((adapter) => ({ adapter }));
     const requests = () =>
-      world.rows(`SELECT outcome FROM broker_receipts WHERE operation = 'cancel' ORDER BY fencing_token`);
-    expect(await requests()).toHaveLength(2);
+      world.rows(`SELECT adapter FROM broker_receipts WHERE operation = 'cancel' ORDER BY fencing_token`);
+    // The second time LEAN passes on that one is pending, which settles nothing: the broker is asked itself.
+    expect(await requests()).toEqual(asked);
     expect(await breaks('stuck_pending_cancel')).toEqual([]);
     await world.minutes(6);
-    expect(await requests()).toHaveLength(2);
+    expect(await requests()).toEqual(asked);
     expect(await breaks('stuck_pending_cancel')).toMatchObject([{ severity: 'warn', status: 'open', symbol: 'AAPL' }]);
     disturb({ kind: 'cancels_stick', on: false });
     await world.minutes(2);
@@ -325,6 +344,66 @@ describe('an order whose request arrives after it was proved absent', () => {
     ]);
     expect(await breaks('order_status_mismatch')).toMatchObject([{ status: 'healed', ours: { outcome: 'not_found' } }]);
     await world.expectConsistent();
+  });
+});
+
+describe('a late order that more than one adapter was asked for', () => {
+  const arriveLate = ({ request: { order } }: SeededDecision): void => {
+    disturb({
+      kind: 'external_order',
+      body: {
+        symbol: order.symbol,
+        side: order.side,
+        qty: order.qty,
+        type: 'limit',
+        time_in_force: 'day',
+        limit_price: order.limitPrice,
+        client_order_id: order.clientOrderId,
+      },
+    });
+  };
+
+  it('[E2] is Alpaca’s when nothing ever left for LEAN', async () => {
+    await start({ waiting: true });
+    await world.faults({ lean: { kind: 'down' }, alpaca: { kind: 'refuse_then_timeout' } });
+    const decision = await world.order();
+    expect(await world.receipts(decision)).toMatchObject([
+      { adapter: 'lean', outcome: 'not_sent' },
+      { adapter: 'alpaca', outcome: 'not_found' },
+    ]);
+    await world.faults({ lean: null, alpaca: null });
+    arriveLate(decision);
+    await world.minutes(2);
+    expect(await world.execution(decision)).toMatchObject({
+      expected: 'lean',
+      actual: 'alpaca',
+      reason: 'lean_submit_order_network_error',
+      count: 1,
+    });
+    await world.expectConsistent();
+  });
+
+  it('[E2] is LEAN’s when LEAN was sent it first; the fallback that was begun stays counted', async () => {
+    await start({ waiting: true });
+    await world.faults({ lean: { kind: 'refuse_then_timeout' } });
+    const decision = await world.decide();
+    await world.deliver('lean');
+    await world.faults({ lean: null });
+    await world.control('kill_switch', true);
+    await world.drain();
+    expect(await world.receipts(decision)).toMatchObject([
+      { adapter: 'lean', outcome: 'not_found' },
+      { adapter: 'alpaca', outcome: 'denied' },
+    ]);
+    await world.control('kill_switch', false);
+    arriveLate(decision);
+    await world.minutes(2);
+    expect(await world.execution(decision)).toMatchObject({
+      expected: 'lean',
+      actual: 'lean',
+      reason: 'lean_submit_order_timeout',
+      count: 1,
+    });
   });
 });
 

@@ -145,7 +145,11 @@ describe('an order that rests', () => {
     await world.twins.lean.setFault({ kind: 'accept_then_answer', answer: unavailable }, ['cancel_order']);
     await world.twins.alpaca.setFault({ kind: 'accept_then_answer', answer: unavailable }, ['cancel_order']);
     await world.minutes(2);
-    expect(await world.receipts(decision)).toMatchObject([{}, { operation: 'cancel', outcome: 'already_satisfied' }]);
+    expect(await world.receipts(decision)).toMatchObject([
+      { operation: 'submit' },
+      { operation: 'cancel', outcome: 'already_satisfied', outcome_codes: ['lean_cancel_order_http_503'] },
+      { operation: 'cancel', outcome: 'already_satisfied', outcome_codes: ['alpaca_cancel_order_http_503'] },
+    ]);
     expect(await world.decision(decision.id)).toMatchObject({ status: 'canceled' });
     await world.expectConsistent();
   });

@@ -77,7 +77,7 @@ describe('LEAN down', () => {
         provenance_source: 'route',
       });
       expect(await world.receipts(decision)).toMatchObject([
-        { adapter: 'lean', outcome: 'not_found', outcome_codes: ['lean_submit_order_network_error'] },
+        { adapter: 'lean', outcome: 'not_sent', outcome_codes: ['lean_submit_order_network_error'] },
         { adapter: 'alpaca', outcome: 'acknowledged' },
       ]);
     }
@@ -191,7 +191,7 @@ describe('controls between decision and claim', () => {
     await world.drain();
     expect(await world.decision(decision.id)).toMatchObject({ status: 'denied', reasons: ['kill_switch_engaged'] });
     expect(await world.receipts(decision)).toMatchObject([
-      { adapter: 'lean', outcome: 'not_found' },
+      { adapter: 'lean', outcome: 'not_sent' },
       { adapter: 'alpaca', outcome: 'denied', io_at: null },
     ]);
     expect(world.twins.alpaca.orders()).toEqual([]);

@@ -147,6 +147,53 @@ describe('one order whatever LEAN answers', () => {
     await world.expectConsistent();
   });
 
+  it('[E2][E10] adopts the order of a request to Alpaca that arrives twice as Alpaca’s, when none to LEAN ever left', async () => {
+    await start();
+    await world.faults({ lean: { kind: 'down' }, alpaca: { kind: 'processed_twice' } });
+    const decision = await world.order();
+    expect(world.twins.alpaca.log().map(({ effect }) => effect)).toEqual(['accepted', 'filled', 'duplicate_refused']);
+    expect(await world.execution(decision)).toMatchObject({
+      expected: 'lean',
+      actual: 'alpaca',
+      reason: 'lean_submit_order_network_error',
+      count: 1,
+      provenance_source: 'adopted',
+    });
+    expect(await world.receipts(decision)).toMatchObject([
+      { adapter: 'lean', outcome: 'not_sent' },
+      { adapter: 'alpaca', outcome: 'adopted' },
+    ]);
+    await world.faults({ lean: null, alpaca: null });
+    await world.minutes(2);
+    await world.expectConsistent();
+  });
+
+  it('[E2][E10] knows that nothing left for LEAN, although the lookups failed and the order sync resolves it', async () => {
+    await start();
+    await world.faults({ lean: { kind: 'down' }, alpaca: { kind: 'processed_twice' } });
+    await world.lookups({ kind: 'answer', answer: { status: 500, body: {} } });
+    const decision = await world.decide();
+    await world.deliver('lean');
+    expect(await world.receipts(decision)).toMatchObject([
+      {
+        adapter: 'lean',
+        outcome: 'unknown',
+        outcome_codes: expect.arrayContaining(['lean_submit_order_network_error', 'not_sent']) as unknown,
+      },
+    ]);
+    await world.lookups(null);
+    // Setting the fault of lookups had replaced that of submits.
+    await world.faults({ alpaca: { kind: 'processed_twice' } });
+    for (let seconds = 0; seconds < 12; seconds += 1) {
+      world.clock.advanceTo(world.clock.now() + second);
+      await world.drain();
+    }
+    expect(await world.execution(decision)).toMatchObject({ actual: 'alpaca', count: 1, provenance_source: 'adopted' });
+    await world.faults({ lean: null, alpaca: null });
+    await world.minutes(1);
+    await world.expectConsistent();
+  });
+
   it('[E2][E10] adopts a LEAN order that arrives before the fallback is sent: actual lean, the attempt stays counted', async () => {
     await start({ waiting: true });
     await world.faults({ lean: { kind: 'slow', lateByMs: 6 * second } });

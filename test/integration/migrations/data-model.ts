@@ -61,7 +61,7 @@ export const dataModel: Readonly<Record<string, TableModel>> = {
     columns: `id:uuid account_label operation:text trade_decision_id:uuid? client_order_id? attempt:int adapter:text symbol?
       request_sha256 request_json:jsonb state:text outcome:text? outcome_codes:text[] broker_order_id? http_status:int?
       x_request_id:text? response_json:jsonb? fencing_token:bigint lease_expires_at claimed_at io_at? settled_at?
-      resolved_at? next_check_at? check_count:int control_snapshot:jsonb`,
+      resolved_at? next_check_at? check_count:int control_snapshot:jsonb risk_checks:jsonb?`,
   },
   outbox: {
     columns: `id:bigint topic group_key dedup_id payload:jsonb available_at published_at? attempts:int last_error:text?`,
@@ -131,7 +131,8 @@ export const dataModel: Readonly<Record<string, TableModel>> = {
   reconciliation_breaks: {
     updated: true,
     columns: `id:uuid run_id:uuid account_label break_type:text symbol? order_ref? ours:jsonb theirs:jsonb tolerance:jsonb
-      severity:text heal_policy healed_at? heal_proof:jsonb? status:text status_by? dedup_key:hash`,
+      severity:text heal_policy healed_at? heal_proof:jsonb? status:text status_by? dedup_key:hash
+      status_reason:text? status_at?`,
   },
   research_runs: {
     updated: true,

@@ -26,7 +26,10 @@ const run = async (...words: readonly string[]): Promise<{ code: number; output:
   }
 };
 
-it('brings an empty ledger up to this release, closed, and changes nothing when repeated', async () => {
+/** Each command is a process that loads the whole platform. */
+const processes = { timeout: 90_000 };
+
+it('brings an empty ledger up to this release, closed, and changes nothing when repeated', processes, async () => {
   expect(await run('migrate', '--account', 'paper')).toMatchObject({ code: 0 });
   const { rows } = await database.readonly.query<{ control: string; engaged: boolean }>(
     `SELECT control, engaged FROM trading_controls WHERE control IN ('kill_switch', 'trading_enabled') ORDER BY control`,
@@ -44,10 +47,10 @@ it('[E3] prints what a backfill would change and writes only with --apply', asyn
   expect((await run('backfill')).output).toContain('nothing was written');
 });
 
-it('refuses a wrong account and a wrong command with one line and exit code 2', async () => {
+it('refuses a wrong account and a wrong command with one line and exit code 2', processes, async () => {
   expect(await run('migrate', '--account', 'Paper')).toMatchObject({
     code: 2,
-    output: '--account: expected lower-case letters, digits, _ or -, found "Paper"\n',
+    output: '--account: expected lower-case letters, digits, _ or -, found "Paper"; --help lists the options\n',
   });
   expect((await run('nope')).code).toBe(2);
 });

@@ -1,15 +1,20 @@
 import {
   decimal,
+  floorTo,
   minute,
+  reconcileAfterGap,
   second,
   type AccountActivity,
   type BrokerActivity,
+  type BrokerOrder,
   type Read,
   type ReconciliationReads,
 } from '@torghut/domain';
+import { fillActivitySchema } from '../../../layers/platform/src/alpaca/wire.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startExecution, type ExecutionWorld } from '../../support/execution.ts';
 import { reconciliationOf } from '../../support/reconciliation.ts';
+import { insertRow, sampleRow } from '../../support/rows.ts';
 
 let world: ExecutionWorld;
 afterEach(() => world.close());
@@ -53,6 +58,22 @@ const withActivities = (...rows: readonly BrokerActivity[]): Partial<Reconciliat
     },
   };
 };
+
+/** An order sent past us. */
+const sendByHand = (clientOrderId: string): Promise<Response> =>
+  fetch(`${world.twins.alpaca.url}/v2/orders`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'apca-api-key-id': 'PKTEST', 'apca-api-secret-key': 'secret' },
+    body: JSON.stringify({
+      symbol: 'MSFT',
+      qty: '1',
+      side: 'buy',
+      type: 'limit',
+      time_in_force: 'day',
+      limit_price: '150',
+      client_order_id: clientOrderId,
+    }),
+  });
 
 /** Cash of the twin's account, changed by an amount that no activity tells. */
 const withCash = (amount: string): Partial<ReconciliationReads> => {
@@ -191,14 +212,138 @@ describe('a reconciliation', () => {
     );
   });
 
-  it('counts from accepted cash on', async () => {
+  it('adds up what single nights let pass: a cent each time is a break the second time', async () => {
     await tradedDay();
-    const { nightly, accept, breaks } = reconciliationOf(world, withCash('100'));
+    let missing = '-0.01';
+    const plain = reconciliationOf(world).ports.broker;
+    const { nightly, breaks } = reconciliationOf(world, {
+      account: async () => {
+        const read = await plain.account();
+        return read.ok ? { ok: true, value: { ...read.value, cash: read.value.cash.plus(decimal(missing)) } } : read;
+      },
+    });
+    expect(await nightly()).toMatchObject({ completed: true, breaks: 0 });
+    missing = '-0.02';
+    await nightly();
+    expect(await breaks()).toMatchObject([{ break_type: 'cash_mismatch', severity: 'warn', status: 'open' }]);
+  });
+
+  it('counts from accepted cash on, and finds the same loss again when it comes again', async () => {
+    await tradedDay();
+    let lost = '-100';
+    const plain = reconciliationOf(world).ports.broker;
+    const { nightly, accept, breaks } = reconciliationOf(world, {
+      account: async () => {
+        const read = await plain.account();
+        return read.ok ? { ok: true, value: { ...read.value, cash: read.value.cash.plus(decimal(lost)) } } : read;
+      },
+    });
     await nightly();
     await nightly();
     expect(await breaks()).toHaveLength(1);
     await accept('cash_mismatch');
-    expect(await nightly()).toMatchObject({ completed: true, breaks: 0 });
+    expect(await nightly()).toMatchObject({
+      completed: true,
+      breaks: 0,
+      sources: { cash: { facts: { difference: '0', opening_cash: '99499.92' } } },
+    });
+    lost = '-200';
+    expect(await nightly()).toMatchObject({ breaks: 1 });
+    expect((await breaks()).map(({ status }) => status)).toEqual(['accepted', 'open']);
+  });
+
+  it('counts a position from an accepted quantity on, and finds the same difference again when it comes again', async () => {
+    await tradedDay();
+    let missing = '1';
+    const plain = reconciliationOf(world).ports.broker;
+    const { run, accept, breaks } = reconciliationOf(world, {
+      positions: async () => {
+        const read = await plain.positions();
+        if (!read.ok) return read;
+        const less = (position: (typeof read.value)[number]) =>
+          position.symbol === 'NVDA' ? { ...position, qty: position.qty.minus(decimal(missing)) } : position;
+        return { ok: true, value: read.value.map(less) };
+      },
+    });
+    const found = async () => {
+      world.clock.advanceTo(world.clock.now() + 5 * minute);
+      const { sources } = await run('positions');
+      return [sources['positions']?.facts?.['agreed'], (await breaks()).map(({ status }) => status)];
+    };
+    expect([await found(), await found()]).toEqual([
+      [false, ['open']],
+      [false, ['open']],
+    ]);
+    await accept('position_qty_mismatch');
+    expect(await found()).toEqual([true, ['accepted']]);
+    missing = '2';
+    expect(await found()).toEqual([false, ['accepted', 'open']]);
+  });
+
+  it('does not compare the fills of an order that moved after they were read', async () => {
+    world = await startExecution();
+    const resting = await world.decide({ qty: '2', limitPrice: '99.5' });
+    await world.drain();
+    world.clock.advanceTo(world.clock.now() + 10 * minute);
+    const plain = reconciliationOf(world).ports.broker;
+    let filled = false;
+    const { run, types } = reconciliationOf(world, {
+      getOrder: async (id) => {
+        if (!filled) world.twins.alpaca.disturb({ kind: 'fill', order: { state: 'open' } });
+        filled = true;
+        return plain.getOrder(id);
+      },
+    });
+    await run('positions');
+    expect(filled).toBe(true);
+    expect(await world.execution(resting)).toMatchObject({ state: 'filled' });
+    expect((await types()).filter((type) => type.startsWith('fill_'))).toEqual([]);
+  });
+
+  it('takes what an order before it was filled for filled once, where the broker counts it twice', async () => {
+    world = await startExecution({ broker: { facts: { replacementQuantity: 'carried' } } });
+    await world.decide({ qty: '2', limitPrice: '99.5' });
+    await world.drain();
+    world.twins.alpaca.disturb({ kind: 'fill', order: { state: 'open' }, qty: '1' });
+    world.twins.alpaca.disturb({ kind: 'external_replace', order: { state: 'open' }, body: { limit_price: '99.4' } });
+    await world.minutes(6);
+    const { nightly, types, ports } = reconciliationOf(world);
+    const closed = await ports.broker.listOrders('closed');
+    const filled = closed.ok ? closed.value.map((order) => [order.replaces !== null, order.filledQty.toFixed()]) : [];
+    expect(filled.toSorted()).toEqual([
+      [false, '1'],
+      [true, '1'],
+    ]);
+    await nightly();
+    expect((await types()).filter((type) => type.startsWith('fill_') || type === 'external_order')).toEqual([]);
+  });
+
+  it('takes a fill that was corrected under its old id for what it was corrected to', async () => {
+    await tradedDay();
+    const [stored] = await world.rows<{ raw: object }>(`SELECT raw FROM account_activities WHERE symbol = 'AAPL'`);
+    const corrected = fillActivitySchema.parse({ ...stored?.raw, status: 'correct', qty: '1' });
+    const plain = reconciliationOf(world).ports.broker;
+    const one = decimal('1');
+    const orderOf = (order: BrokerOrder) => (order.symbol === 'AAPL' ? { ...order, filledQty: one } : order);
+    const { nightly, breaks } = reconciliationOf(world, {
+      ...withActivities({ kind: 'fill', fill: corrected }),
+      ...withCash(corrected.price.toFixed()),
+      ordersFrom: async function* (from) {
+        for await (const page of plain.ordersFrom(from))
+          yield page.ok ? { ok: true, value: page.value.map(orderOf) } : page;
+      },
+      getOrder: async (id) => {
+        const found = await plain.getOrder(id);
+        return found.kind === 'found' ? { ...found, order: orderOf(found.order) } : found;
+      },
+      positions: async () => {
+        const read = await plain.positions();
+        if (!read.ok) return read;
+        return { ok: true, value: read.value.map((held) => (held.symbol === 'AAPL' ? { ...held, qty: one } : held)) };
+      },
+    });
+    await nightly();
+    expect((await breaks()).map((found) => [found.break_type, found.symbol])).toEqual([['trade_correct', 'AAPL']]);
   });
 
   it('disables a symbol with a corporate action until somebody has looked at it', async () => {
@@ -223,19 +368,7 @@ describe('a reconciliation', () => {
 
   it('of an order nobody here sent is critical, and no order is made of it', async () => {
     await tradedDay();
-    await fetch(`${world.twins.alpaca.url}/v2/orders`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'apca-api-key-id': 'PKTEST', 'apca-api-secret-key': 'secret' },
-      body: JSON.stringify({
-        symbol: 'MSFT',
-        qty: '1',
-        side: 'buy',
-        type: 'limit',
-        time_in_force: 'day',
-        limit_price: '150',
-        client_order_id: 'by-hand',
-      }),
-    });
+    await sendByHand('by-hand');
     world.clock.advanceTo(world.clock.now() + 2 * minute);
     const { run, breaks } = reconciliationOf(world);
     await run('positions');
@@ -250,6 +383,37 @@ describe('a reconciliation', () => {
       },
     ]);
     expect(await world.rows(`SELECT id FROM executions WHERE symbol = 'MSFT'`)).toEqual([]);
+  });
+
+  it('waits for the order sync to adopt an order that was looked for in vain and arrives late', async () => {
+    await tradedDay();
+    const receipt = { client_order_id: 'late', state: 'settled', outcome: 'not_found', trade_decision_id: null };
+    await insertRow(world.database.owner, 'broker_receipts', sampleRow('broker_receipts', receipt));
+    await sendByHand('late');
+    world.clock.advanceTo(world.clock.now() + 2 * minute);
+    const { run, types } = reconciliationOf(world);
+    await run('positions');
+    expect(await types()).toEqual([]);
+    world.clock.advanceTo(world.clock.now() + 2 * minute);
+    await run('positions');
+    expect(await types()).toEqual(['external_order']);
+  });
+
+  it('asks about orders that no person knows of yet before those that wait for one, and completes without these', async () => {
+    await tradedDay();
+    await world.database.owner.query(
+      `INSERT INTO executions (account_label, alpaca_order_id, attempt, symbol, side, order_type, time_in_force, submitted_qty, filled_qty, state,
+         execution_expected_adapter, execution_actual_adapter, provenance_source, route_context, raw_order, submitted_at, last_update_at)
+       SELECT 'paper', 'gone-' || i, 1, 'AAPL', 'buy', 'limit', 'day', 1, 0, 'canceled', 'lean', 'lean', 'route', '{}', '{}', $1, $1
+         FROM generate_series(1, 70) AS i`,
+      [new Date(world.clock.now())],
+    );
+    world.clock.advanceTo(world.clock.now() + 2 * minute);
+    const { run, types } = reconciliationOf(world);
+    expect(await run('positions')).toMatchObject({ completed: false, breaks: 60 });
+    world.clock.advanceTo(world.clock.now() + minute);
+    expect(await run('positions')).toMatchObject({ completed: true, breaks: 10 });
+    expect(new Set(await types())).toEqual(new Set(['order_missing_at_broker']));
   });
 
   it('fails, and compares nothing that needs it, when a source cannot be read', async () => {
@@ -290,6 +454,30 @@ describe('a reconciliation', () => {
     expect(
       await world.rows(`SELECT status FROM reconciliation_runs WHERE scope = 'positions' GROUP BY status`),
     ).toEqual([{ status: 'failed' }]);
+  });
+
+  it('after a gap ends as failed before whoever waits for it is cut off, and completes when there is time', async () => {
+    await tradedDay();
+    let pageMs = 16 * second;
+    const plain = reconciliationOf(world).ports.broker;
+    const { ports, types } = reconciliationOf(world, {
+      activitiesAfter: async function* (after): AsyncGenerator<Read<readonly BrokerActivity[]>> {
+        for await (const page of plain.activitiesAfter(after)) {
+          world.clock.advanceTo(world.clock.now() + pageMs);
+          yield page;
+        }
+      },
+    });
+    const afterGap = reconcileAfterGap(ports);
+    expect(await afterGap(floorTo(world.clock.now(), minute))).toBe(false);
+    expect(
+      await world.rows(
+        `SELECT status, sources #>> '{activities,detail}' AS detail FROM reconciliation_runs WHERE scope = 'positions'`,
+      ),
+    ).toEqual([{ status: 'failed', detail: 'not read to its end in time' }]);
+    pageMs = second;
+    expect(await afterGap(floorTo(world.clock.now(), minute) + minute)).toBe(true);
+    expect(await types()).toEqual([]);
   });
 
   it('concludes nothing from a list that broke off', async () => {

@@ -214,13 +214,14 @@ describe('submit', () => {
 describe('cancel, lookups, lists and health', () => {
   const resting = buyOrder({ limitPrice: '90' });
 
-  it('requests a cancel, and finds nothing left to cancel the second time', async () => {
+  it('requests a cancel, finds nothing left to cancel the second time, and knows nothing of an order it does not have', async () => {
     const outcome = await venue.submit(resting, permit);
     const id = outcome.kind === 'acknowledged' ? outcome.order.id : '';
     expect(await venue.cancel(id, permit)).toMatchObject({ kind: 'requested' });
     expect(await venue.getOrder(id)).toMatchObject({ kind: 'found', order: { status: 'canceled' } });
     expect(await venue.cancel(id, permit)).toMatchObject({ kind: 'already_terminal' });
-    expect(await venue.cancel('unknown-order', permit)).toMatchObject({ kind: 'already_terminal' });
+    // A runner that lost an order says the same; the broker may have it.
+    expect(await venue.cancel('unknown-order', permit)).toMatchObject({ kind: 'unknown', failure: 'http_404' });
     await runner.setFault({ kind: 'down' });
     expect(await venue.cancel(id, permit)).toMatchObject({ kind: 'unknown', failure: 'network_error' });
   });

@@ -284,8 +284,10 @@ describe('executions', () => {
     const criticalBreak = (status: string, key: string): Promise<void> =>
       put('reconciliation_breaks', { severity: 'critical', status, dedup_key: key.repeat(64) });
     await criticalBreak('open', 'a');
-    await criticalBreak('open', 'b');
+    // Handed on to somebody else, it still stands.
+    await criticalBreak('escalated', 'b');
     await criticalBreak('healed', 'c');
+    await criticalBreak('accepted', 'e');
     await put('reconciliation_breaks', { severity: 'warn', dedup_key: 'd'.repeat(64) });
     const before = await gauges();
     expect(before('open_critical_breaks')).toBe(2);

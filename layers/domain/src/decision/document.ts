@@ -5,6 +5,7 @@ import type { PriceSnapshot } from '../features/reference-price.ts';
 import { featureHash, type FeatureRow } from '../features/row.ts';
 import type { Hash } from '../identifiers.ts';
 import { toText } from '../instant.ts';
+import type { CheckRecord } from '../risk/checks.ts';
 import type { RunnableStrategy } from '../strategy/evaluate.ts';
 import { impactModel, type ExpectedCost, type OrderPlan } from './execution-policy.ts';
 import { identityFields, type DecisionKey } from './identity.ts';
@@ -22,7 +23,7 @@ export interface DecisionDocumentInput {
   readonly strategy: RunnableStrategy;
   readonly rejectionCounters: Readonly<Record<string, number>>;
   readonly sizing: SizingRecord;
-  readonly checks: Readonly<Record<string, readonly string[]>>;
+  readonly checks: readonly CheckRecord[];
   readonly route: { readonly expected: ExecutionAdapter; readonly policy: string };
 }
 

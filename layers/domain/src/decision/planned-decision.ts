@@ -5,7 +5,7 @@ import type { AccountLabel, Hash, Ticker } from '../identifiers.ts';
 import type { Instant } from '../instant.ts';
 import type { DenialCode, RationaleCode, RiskCode } from '../reason-codes.ts';
 import type { RiskOrder } from '../risk/context.ts';
-import { riskChecks, type RiskVerdict } from '../risk/engine.ts';
+import type { RiskVerdict } from '../risk/engine.ts';
 import type { StrategyIntent } from '../strategy/evaluate.ts';
 import { contentHash, decisionDocument } from './document.ts';
 import type { ExpectedCost, OrderPlan } from './execution-policy.ts';
@@ -109,7 +109,7 @@ export const plannedDecision = (provenance: DecisionProvenance, judged: JudgedIn
     strategy,
     rejectionCounters: judged.rejectionCounters,
     sizing: judged.sized.record,
-    checks: riskChecks(verdict),
+    checks: verdict.checks,
     route,
   });
   return {

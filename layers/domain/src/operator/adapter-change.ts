@@ -77,7 +77,9 @@ const newlyAdmitted = (
 ): readonly Ticker[] => {
   const own = after.flatMap(({ symbol }) => (symbol === null ? [] : [symbol]));
   return [...new Set([anyOther, ...own, ...named])].filter(
-    (symbol) => stateSkipReason(before, adapter, symbol) !== null && stateSkipReason(after, adapter, symbol) === null,
+    (symbol) =>
+      stateSkipReason(before, adapter, symbol, 'entry') !== null &&
+      stateSkipReason(after, adapter, symbol, 'entry') === null,
   );
 };
 

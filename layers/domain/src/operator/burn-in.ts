@@ -1,3 +1,4 @@
+import type { EvidenceClass } from '../enumerations.ts';
 import { hour } from '../instant.ts';
 
 /** What stored rows say about a span of paper trading, as far as the verdict looks at it. */
@@ -17,13 +18,18 @@ export interface BurnInFacts {
   readonly submits: { readonly known: number; readonly rejected: number };
   /** Submits whose outcome is still unknown at the end of the span. */
   readonly unknownOpen: number;
+  /** Critical breaks that nobody has accepted, escalated ones included. */
   readonly openCriticalBreaks: number;
+  /** Nightly reconciliations completed in the day before the end, and those that failed after the last completed one. */
+  readonly nightly: { readonly completed: number; readonly failedSince: number };
+  /** Whether orders went to the broker, or to what stands in for it. */
+  readonly evidence: EvidenceClass;
 }
 
 export interface BurnInRule {
   /** `insufficient`: more of the same evidence could pass. Nothing to look at fails. */
   readonly outcome: 'fail' | 'insufficient';
-  readonly unit: 'hours' | 'count' | 'ratio' | 'mode';
+  readonly unit: 'hours' | 'count' | 'ratio' | 'word';
   readonly limit: number | string;
   readonly meaning: string;
   /** Null where the rule has nothing to judge; another rule says so. */
@@ -48,10 +54,18 @@ const none = (meaning: string, observed: BurnInRule['observed']) =>
 export const burnInRules = {
   burn_in_not_paper: {
     outcome: 'fail',
-    unit: 'mode',
+    unit: 'word',
     limit: 'paper',
     meaning: 'a burn-in is shown on paper',
     observed: ({ tradingMode }) => tradingMode ?? 'unknown',
+    holds: is,
+  },
+  burn_in_simulated: {
+    outcome: 'fail',
+    unit: 'word',
+    limit: 'observed',
+    meaning: 'orders at the broker; whatever stands in for it shows nothing about it',
+    observed: ({ evidence }) => evidence,
     holds: is,
   },
   burn_in_no_signals: minimum('fail', 1, 'signals evaluated', (facts) => facts.signalsEvaluated),
@@ -59,7 +73,17 @@ export const burnInRules = {
   burn_in_no_executions: minimum('fail', 1, 'orders that an adapter took', (facts) => facts.executions),
   route_provenance_incomplete: none('executions with a null or unknown adapter', (facts) => facts.provenanceMissing),
   unknown_outcome_unresolved: none('submits whose outcome is still unknown', (facts) => facts.unknownOpen),
-  reconciliation_open_breaks: none('open critical breaks', (facts) => facts.openCriticalBreaks),
+  reconciliation_missing: minimum(
+    'fail',
+    1,
+    'nightly reconciliations completed in the span or in the day before its end',
+    ({ nightly }) => nightly.completed,
+  ),
+  reconciliation_failed: none(
+    'nightly reconciliations that failed after the last that was completed',
+    ({ nightly }) => nightly.failedSince,
+  ),
+  reconciliation_open_breaks: none('critical breaks that nobody has accepted', (facts) => facts.openCriticalBreaks),
   fallback_ratio_exceeded: {
     outcome: 'fail',
     unit: 'ratio',

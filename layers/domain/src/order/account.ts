@@ -1,8 +1,9 @@
 import { fallbackCalendar, type CalendarDay } from '../market/calendar.ts';
 import { newYorkDate } from '../market/new-york.ts';
 import { sessionAt } from '../market/session.ts';
-import { hour, minute, type Instant } from '../instant.ts';
-import type { BrokerReads, BrokerSession } from '../ports.ts';
+import { hour, minute, second, type Instant } from '../instant.ts';
+import type { BrokerReads, BrokerSession, Clock } from '../ports.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { OrderLedger, SourceRecord, SyncPorts } from './sync-ports.ts';
 
 const dayMs = 24 * hour;
@@ -29,6 +30,27 @@ export const snapshotAccount = async (
   }
   await orders.saveSnapshot(account.value, positions.value, now);
   return { fetched: true, complete: true, asOf: now, detail: null };
+};
+
+/** How soon an account that could not be read is tried again: a venue that hangs must not hold up every order. */
+const refreshPauseMs = 10 * second;
+
+/** Reads the account whenever it is asked to, but for a while after an attempt that failed. */
+export const accountRefresh = ({
+  clock,
+  telemetry,
+  ...ports
+}: Parameters<typeof snapshotAccount>[0] & {
+  readonly clock: Clock;
+  readonly telemetry: Pick<Telemetry, 'warn'>;
+}): (() => Promise<void>) => {
+  let failedAt: Instant | null = null;
+  return async () => {
+    if (failedAt !== null && clock.now() - failedAt < refreshPauseMs) return;
+    const { complete, detail } = await snapshotAccount(ports, clock.now());
+    failedAt = complete ? null : clock.now();
+    if (!complete) telemetry.warn('the account could not be read for an order', { detail });
+  };
 };
 
 /** Calendar days for every date of a range: what the broker did not list was closed. */

@@ -1,5 +1,6 @@
 import { second } from '../instant.ts';
-import type { BrokerOrder } from '../ports.ts';
+import type { ExecutionAdapter } from '../enumerations.ts';
+import type { BrokerOrder, CancelOutcome } from '../ports.ts';
 import { brokerStatusMeaning } from './states.ts';
 import type { OpenExecution, SyncPorts } from './sync-ports.ts';
 
@@ -44,15 +45,23 @@ const readSuccessors = async (order: BrokerOrder, { broker }: SyncPorts): Promis
   return successors;
 };
 
-/** Why an order is to be cancelled now; null when it is not. */
-const cancelDue = ({ execution, order }: Standing, { clock, limits }: SyncPorts, stopped: boolean): boolean => {
+/** Whether an order has rested for as long as it may, or nothing may rest at all. */
+const restedEnough = ({ intent, sentAt }: OpenExecution, { clock, limits }: SyncPorts, stopped: boolean): boolean =>
+  stopped || clock.now() - sentAt >= (intent === 'entry' ? limits.entryTtlSeconds : limits.exitTtlSeconds) * second;
+
+/** Whether following an order may lead to a cancel, by what the ledger knows of it. */
+export const mayCancel = (execution: OpenExecution, ports: SyncPorts, stopped: boolean): boolean =>
+  execution.state === 'pending_cancel' || restedEnough(execution, ports, stopped);
+
+/** Whether an order is to be cancelled now. */
+const cancelDue = ({ execution, order }: Standing, ports: SyncPorts, stopped: boolean): boolean => {
+  const { clock, limits } = ports;
   const meaning = brokerStatusMeaning(order.status);
   if (meaning === null) return false;
   const { requests, firstAt } = execution.cancels;
   if (meaning.state === 'pending_cancel')
     return requests === 1 && firstAt !== null && clock.now() - firstAt > limits.pendingCancelRereadSeconds * second;
-  const ttl = (execution.intent === 'entry' ? limits.entryTtlSeconds : limits.exitTtlSeconds) * second;
-  return meaning.cancelable && (stopped || clock.now() - execution.submittedAt >= ttl);
+  return meaning.cancelable && restedEnough(execution, ports, stopped);
 };
 
 /** When the cancel of an order was asked for that is still pending too long after; null when none is. */
@@ -60,6 +69,19 @@ const stuckSince = ({ execution, order }: Standing, { clock, limits }: SyncPorts
   const since = execution.cancels.firstAt ?? order.updatedAt;
   if (brokerStatusMeaning(order.status)?.state !== 'pending_cancel' || since === null) return null;
   return clock.now() - since >= limits.pendingCancelStuckSeconds * second ? since : null;
+};
+
+/** Asks one adapter to cancel an order, under a receipt of its own; null while an earlier request is in flight. */
+const cancelAt = async (
+  adapter: ExecutionAdapter,
+  { execution }: Standing,
+  { orders, venues, clock }: SyncPorts,
+): Promise<CancelOutcome | null> => {
+  const permit = await orders.claimCancel(execution, adapter, clock.now());
+  if (permit === null) return null;
+  const cancel = await venues[adapter].cancel(execution.brokerOrderId, permit);
+  await orders.settleCancel(permit, adapter, cancel, clock.now());
+  return cancel;
 };
 
 /**
@@ -82,7 +104,7 @@ export const followOrder = async (
   const outcome = (canceled: boolean): Followed => ({ applied: results.includes('applied'), canceled, read: true });
 
   const order = await readOrder(execution, ports);
-  if (order === 'absent' && clock.now() - execution.submittedAt > missingAgeMs) {
+  if (order === 'absent' && clock.now() - execution.sentAt > missingAgeMs) {
     await orders.recordMissing(execution, runId, clock.now());
     return { ...notRead, read: true };
   }
@@ -101,14 +123,23 @@ export const followOrder = async (
   const since = stuckSince(standing, ports);
   if (since !== null) await orders.recordStuckCancel(standing.execution, since, runId, clock.now());
   if (!cancelDue(standing, ports, stopped)) return outcome(false);
-  const { adapter, brokerOrderId } = standing.execution;
-  const permit = await orders.claimCancel(standing.execution, clock.now());
-  if (permit === null) return outcome(false);
-  let cancel = await ports.venues[adapter].cancel(brokerOrderId, permit);
+  const { adapter } = standing.execution;
+  const readBack = async (): Promise<boolean> => {
+    const after = await readOrder(standing.execution, ports);
+    if (after === null || after === 'absent') return false;
+    await apply({ ...standing, order: after });
+    const meaning = brokerStatusMeaning(after.status);
+    return meaning?.cancelable === true && meaning.state !== 'pending_cancel';
+  };
+  let cancel = await cancelAt(adapter, standing, ports);
+  if (cancel === null) return outcome(false);
   // Asking twice is harmless, so an answer that never came from LEAN is asked for at the broker at once.
-  if (cancel.kind === 'unknown' && adapter === 'lean') cancel = await ports.venues.alpaca.cancel(brokerOrderId, permit);
-  await orders.settleCancel(permit, cancel, standing.execution, clock.now());
-  const after = await readOrder(standing.execution, ports);
-  if (after !== null && after !== 'absent') await apply({ ...standing, order: after });
+  if (cancel.kind === 'unknown' && adapter === 'lean') cancel = (await cancelAt('alpaca', standing, ports)) ?? cancel;
+  const stands = await readBack();
+  // Only the broker's own word says that an order ended.
+  if (stands && cancel.kind === 'already_terminal' && adapter === 'lean') {
+    cancel = (await cancelAt('alpaca', standing, ports)) ?? cancel;
+    await readBack();
+  }
   return outcome(cancel.kind === 'requested');
 };

@@ -69,7 +69,7 @@ export const orderProgress = (
     filledQty,
     averagePrice: ahead ? (reported.averagePrice?.round(8, 1) ?? null) : averagePrice,
     late,
-    overfilled: booked.qty.gt(submittedQty),
+    overfilled: filledQty.gt(submittedQty),
   };
 };
 

@@ -1,8 +1,9 @@
 import { second, type Instant } from '../instant.ts';
 import type { BrokerOrder } from '../ports.ts';
-import { observeAcknowledgement } from '../routing/route-order.ts';
-import { deriveProvenance, duplicateAtBroker, senderOf, submitFailure } from '../routing/provenance.ts';
+import { nothingHeard, observeAcknowledgement } from '../routing/route-order.ts';
+import { deriveProvenance, isDuplicate, mayHaveLeft, senderOf, submitFailure } from '../routing/provenance.ts';
 import { findInList } from './absence.ts';
+import { differenceFrom } from './same-order.ts';
 import type { SyncPorts, TakenReceipts, UnresolvedReceipt } from './sync-ports.ts';
 
 /** Looks after a write whose outcome is not known, seconds after it was sent; then every minute. */
@@ -20,10 +21,20 @@ export const resolveReceipt = async (receipt: UnresolvedReceipt, ports: SyncPort
   const { clientOrderId } = request.order;
   const found = await broker.getOrderByClientOrderId(clientOrderId);
   const failure = submitFailure(adapter, receipt.codes);
-  const known = failure === duplicateAtBroker;
+  const known = isDuplicate(failure);
 
+  const lookAgain = async (absent: boolean): Promise<boolean> => {
+    const now = clock.now();
+    await orders.recheckLater(receipt, absent, { now, nextCheckAt: nextLook(receipt.sentAt, now) });
+    return false;
+  };
   const adopt = async (order: BrokerOrder): Promise<boolean> => {
     const now = clock.now();
+    const difference = differenceFrom(request.order, order);
+    if (difference !== null) {
+      await orders.recordForeign(order, difference, now);
+      return lookAgain(false);
+    }
     const sender = senderOf(request.route, adapter, failure);
     const provenance = deriveProvenance(request.route, sender, order.raw, 'adopted');
     telemetry.count('orders_adopted_total', 1);
@@ -34,7 +45,7 @@ export const resolveReceipt = async (receipt: UnresolvedReceipt, ports: SyncPort
         outcome: 'adopted',
         order,
         provenance,
-        exchange: found.exchange,
+        exchange: nothingHeard,
         codes: known ? [] : [failure],
         verdict: 'unobserved',
       },
@@ -43,11 +54,6 @@ export const resolveReceipt = async (receipt: UnresolvedReceipt, ports: SyncPort
     if (settled) observeAcknowledgement(telemetry, request, { adapter: sender, order, now });
     return settled;
   };
-  const lookAgain = async (absent: boolean): Promise<boolean> => {
-    await orders.recheckLater(receipt, absent, nextLook(receipt.sentAt, clock.now()));
-    return false;
-  };
-
   if (found.kind === 'found') return adopt(found.order);
   const looked = receipt.checks + 1 >= absentLooks && clock.now() - receipt.sentAt >= absenceAgeMs;
   // "Known" and "absent" at once is a contradiction, not a proof of absence.
@@ -60,8 +66,14 @@ export const resolveReceipt = async (receipt: UnresolvedReceipt, ports: SyncPort
     permit,
     {
       request,
-      failure: { adapter, code: failure, at: now, receiptId: permit.receiptId },
-      exchange: found.exchange,
+      failure: {
+        adapter,
+        code: failure,
+        at: now,
+        receiptId: permit.receiptId,
+        sent: mayHaveLeft(receipt.codes),
+      },
+      exchange: nothingHeard,
       verdict: 'unobserved',
     },
     now,

@@ -46,7 +46,8 @@ export interface OpenExecution {
   readonly state: OrderState;
   readonly adapter: ExecutionAdapter;
   readonly intent: IntentKind;
-  readonly submittedAt: Instant;
+  /** When we last sent it, by our clock; by the broker's for an order that somebody else placed. */
+  readonly sentAt: Instant;
   /** Requests of ours to cancel it, and when the first was made. */
   readonly cancels: { readonly requests: number; readonly firstAt: Instant | null };
 }
@@ -106,7 +107,11 @@ export interface OrderLedger {
    * Records a lookup that did not settle, and when to look again, with the message that says so. Only an answer of
    * "absent" counts as a look.
    */
-  recheckLater(receipt: UnresolvedReceipt, absent: boolean, nextCheckAt: Instant): Promise<void>;
+  recheckLater(
+    receipt: UnresolvedReceipt,
+    absent: boolean,
+    at: { readonly now: Instant; readonly nextCheckAt: Instant },
+  ): Promise<void>;
   /** Open orders, in an order drawn anew each minute, so that none is passed over for ever. */
   openExecutions(now: Instant, limit: number, clientOrderId?: string): Promise<readonly OpenExecution[]>;
   /**
@@ -121,6 +126,8 @@ export interface OrderLedger {
   ): Promise<'applied' | 'unchanged' | 'illegal'>;
   /** Records that the broker knows nothing of an order we hold open, unless it has ended meanwhile. */
   recordMissing(execution: OpenExecution, runId: string | null, now: Instant): Promise<void>;
+  /** Records an order that stands at the broker under an id of ours and is not what we asked for. */
+  recordForeign(order: BrokerOrder, difference: string, now: Instant): Promise<void>;
   /** Records that a cancel does not take effect, unless the order has ended meanwhile. */
   recordStuckCancel(execution: OpenExecution, since: Instant, runId: string | null, now: Instant): Promise<void>;
   /**
@@ -136,8 +143,8 @@ export interface OrderLedger {
    */
   adoptStrays(found: readonly BrokerOrder[], runId: string, now: Instant): Promise<number>;
   /** The right to ask for a cancel; `null` while an earlier request is in flight. Cancels are always allowed. */
-  claimCancel(execution: OpenExecution, now: Instant): Promise<WritePermit | null>;
-  settleCancel(permit: WritePermit, outcome: CancelOutcome, execution: OpenExecution, now: Instant): Promise<void>;
+  claimCancel(execution: OpenExecution, adapter: ExecutionAdapter, now: Instant): Promise<WritePermit | null>;
+  settleCancel(permit: WritePermit, adapter: ExecutionAdapter, outcome: CancelOutcome, now: Instant): Promise<void>;
   /** Newest fill that was booked. */
   lastFillAt(): Promise<Instant | null>;
   /**
@@ -152,12 +159,22 @@ export interface OrderLedger {
   reviewFollowUps(runId: string, now: Instant): Promise<void>;
 }
 
+/** The broker's request budget of one minute, as of its last answer. */
+export interface RequestBudget {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetAt: Instant;
+}
+
 export interface SyncPorts {
   readonly orders: OrderLedger;
   readonly executions: ExecutionLedger;
   readonly broker: Pick<ExecutionVenue, 'getOrder' | 'getOrderByClientOrderId' | 'listOrders'> &
     BrokerReads &
-    OrderHistory;
+    OrderHistory & {
+      /** Null before the broker stated one. */
+      rateLimit(): RequestBudget | null;
+    };
   /** Where an order is cancelled: at the adapter that took it. */
   readonly venues: Readonly<Record<ExecutionAdapter, Pick<ExecutionVenue, 'cancel'>>>;
   /** Compares orders and positions with the broker after nobody has looked for a while; whether all of it was read. */

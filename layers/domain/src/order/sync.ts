@@ -1,7 +1,7 @@
 import { hour, minute, second, type Instant } from '../instant.ts';
 import type { LogFields } from '../telemetry.ts';
 import { checkMarketClock, refreshCalendar, snapshotAccount } from './account.ts';
-import { followOrder, notRead, type Followed } from './follow-order.ts';
+import { followOrder, mayCancel, notRead, type Followed } from './follow-order.ts';
 import { resolveReceipt, takeReadable } from './resolve-receipt.ts';
 import type { SourceRecord, SyncPorts } from './sync-ports.ts';
 
@@ -13,8 +13,10 @@ export interface SyncResult {
   readonly completed: boolean;
 }
 
-/** Within the broker's rate budget: lookups of one run. */
+/** Orders, and unknown outcomes, that one run looks at. */
 const ordersPerRun = 60;
+/** Share of a minute's requests that polling leaves to cancels, lookups of unknown outcomes and submits. */
+const shareOfOthers = 0.25;
 /**
  * The function is ended after 45 s. What it does about single orders stops early enough for the fills, the account and
  * the calendar to be read in every run; what was not reached is reached by the next one. Milliseconds since its start.
@@ -26,6 +28,9 @@ const fillOverlapMs = 10 * minute;
 /** After this long without a completed run, orders and positions are compared before the next one is completed. */
 const gapMs = 5 * minute;
 const dayMs = 24 * hour;
+
+/** Positions lag behind single orders: what is read this long after the last change shows it. */
+const positionLagMs = 2 * second;
 
 /** Unknown orders that filled: each is asked for by its id. */
 const unlinkedPerRun = 10;
@@ -122,7 +127,16 @@ const resolveReceipts = async (
   };
 };
 
-/** Follows the open orders, each by itself, until the time for them is over. */
+/** Whether the rest of the minute's requests belongs to others than polling, by what the broker last said. */
+const pollingSpent = ({ broker, clock }: SyncPorts): boolean => {
+  const budget = broker.rateLimit();
+  return budget !== null && clock.now() < budget.resetAt && budget.remaining <= budget.limit * shareOfOthers;
+};
+
+/**
+ * Follows the open orders, each by itself, until the time for them is over. When requests run short, only those that may
+ * have to be cancelled are looked at.
+ */
 const followOrders = async (
   ports: SyncPorts,
   runId: string,
@@ -134,6 +148,7 @@ const followOrders = async (
   const followed: Followed[] = [];
   for (const execution of open) {
     if (clock.now() >= until) break;
+    if (pollingSpent(ports) && !mayCancel(execution, ports, stopped)) continue;
     followed.push(
       await isolated(
         ports,
@@ -209,8 +224,10 @@ export const syncOrders = async (scheduledFor: Instant, ports: SyncPorts): Promi
     (detail) => ({ source: failedSource(detail), adopted: 0 }),
   );
   const followed = open.followed.filter(({ applied }) => applied).length + strays.adopted;
-  // Once more after the fills, so that positions and booked fills are of one time.
-  if (receipts.resolved + followed + fills.booked > 0) account = await snapshot();
+  // Once more after the fills, so that positions and booked fills are of one time; and when it could not be read at first.
+  const changed = receipts.resolved + followed + fills.booked > 0;
+  if (changed) await clock.sleep(positionLagMs + 1);
+  if (changed || !account.complete) account = await snapshot();
   await isolated(
     ports,
     'denying unclaimed decisions',

@@ -39,7 +39,8 @@ export const compareCash = (opening: CashReading, closing: CashReading, pendingF
       type: 'cash_mismatch',
       symbol: null,
       orderRef: null,
-      identity: { difference: decimalText(left) },
+      // Once a person has accepted it, cash counts from there: the same amount again is another loss.
+      identity: { difference: decimalText(left), opened_at: toText(opening.asOf) },
       ours: {
         opening_cash: decimalText(opening.cash),
         opened_at: toText(opening.asOf),

@@ -1,7 +1,6 @@
 import { decimal, decimalText, zero, type Decimal, type DecimalText } from '../decimal.ts';
-import type { OrderState } from '../enumerations.ts';
+import type { OrderState, Side } from '../enumerations.ts';
 import type { Instant } from '../instant.ts';
-import { executionIdOf } from '../order/progress.ts';
 import { brokerStatusMeaning } from '../order/states.ts';
 import type { BrokerOrder } from '../ports.ts';
 import type { FoundBreak } from './breaks.ts';
@@ -12,9 +11,11 @@ import type { FoundBreak } from './breaks.ts';
  */
 export type FillLines = string;
 
-/** An execution, as a list of them has it: what is compared, and no more. */
+/** What is compared of an execution, but for its fills. */
 export interface ListedOrder {
   readonly brokerOrderId: string;
+  readonly symbol: string;
+  readonly side: Side;
   readonly state: OrderState;
   readonly submittedQty: DecimalText;
   readonly submittedAt: Instant;
@@ -24,23 +25,40 @@ export interface ListedOrder {
   readonly imported: boolean;
 }
 
+/** A fill: booked and reported alike, or only one of the two. Equal amounts are equal texts. */
+export interface ListedFill {
+  readonly fillId: string;
+  readonly qty: DecimalText;
+  readonly price: DecimalText;
+  /** What only one of them has, the other may have in a later batch. */
+  readonly listed: 'both' | 'booked' | 'reported';
+}
+
+type Absent<T> = { readonly [K in keyof T]: null };
+
+/**
+ * A row of the ledger's list: an order, one of its fills, or both at once, which most are. An order of several fills comes
+ * with each of them, and a fill of an order that was given before, or is not listed, comes alone.
+ */
+export type LedgerRow = { readonly brokerOrderId: string } & (
+  Omit<ListedOrder, 'brokerOrderId'> | Absent<Omit<ListedOrder, 'brokerOrderId'>>
+) &
+  (ListedFill | Absent<ListedFill>);
+
+/** Rows of one span of time; `reach` is its end, null for the last. */
+export interface LedgerBatch {
+  readonly rows: readonly LedgerRow[];
+  readonly reach: Instant | null;
+}
+
 /** An execution with its fills: those that are booked, and those the broker's activities list. */
 export interface LedgerOrder extends ListedOrder {
   readonly executionId: string;
   readonly clientOrderId: string | null;
-  readonly symbol: string;
   readonly booked: FillLines;
   readonly reported: FillLines;
-}
-
-/** A fill, as a list of booked or of reported fills has it. Equal amounts are equal texts. */
-export interface ListedFill {
-  readonly brokerOrderId: string;
-  /** As its source writes it. */
-  readonly executionId: string;
-  readonly qty: DecimalText;
-  readonly price: DecimalText;
-  readonly at: Instant;
+  /** Booked quantity of the orders that it replaced: the broker may count it as filled here too. */
+  readonly carried: DecimalText;
 }
 
 export interface FillLine {
@@ -72,6 +90,25 @@ export interface OrderFindings {
 }
 
 const agreed: OrderFindings = { breaks: [], applyBrokerState: false };
+
+/**
+ * Whether the broker has the order that was sent: what it buys or sells, and how much. The quantity of a replacement becomes
+ * less by what the order before it was filled meanwhile.
+ */
+const isSameOrder = ({ symbol, side, submittedQty }: ListedOrder, theirs: BrokerOrder): boolean =>
+  symbol === theirs.symbol &&
+  side === theirs.side &&
+  (theirs.replaces !== null || theirs.qty.eq(decimal(submittedQty)));
+
+/** Under an id of ours the broker has something else: its symbol may only be reduced until a person has looked at it. */
+const anotherOrder = (ours: LedgerOrder, theirs: BrokerOrder): FoundBreak =>
+  breakOf(
+    'external_order',
+    { symbol: theirs.symbol, brokerOrderId: theirs.id },
+    { execution: ours.executionId },
+    { symbol: ours.symbol, side: ours.side, qty: ours.submittedQty },
+    { symbol: theirs.symbol, side: theirs.side, qty: decimalText(theirs.qty) },
+  );
 
 type Values = Readonly<Record<string, string>>;
 
@@ -142,7 +179,7 @@ export const compareOrder = (
 ): OrderFindings => {
   const state = brokerStatusMeaning(theirs.status)?.state ?? ours.state;
   const applyBrokerState = state !== ours.state;
-  const breaks: FoundBreak[] = [];
+  const breaks: FoundBreak[] = isSameOrder(ours, theirs) ? [] : [anotherOrder(ours, theirs)];
   if (!ours.provenanceKnown && !ours.imported)
     breaks.push(breakOf('provenance_missing', ours, {}, { adapters: 'unknown' }, { status: theirs.status }));
   if (fillsComplete) {
@@ -160,12 +197,13 @@ export const compareOrder = (
         breakOf('overfill', ours, identity, { submitted_qty: ours.submittedQty }, { filled_qty: identity.filled }),
       );
     }
-    if (!filled.eq(theirs.filledQty)) {
+    const isCarried = !filled.eq(theirs.filledQty) && filled.plus(decimal(ours.carried)).eq(theirs.filledQty);
+    if (!filled.eq(theirs.filledQty) && !isCarried) {
       const values = { ours: decimalText(filled), theirs: decimalText(theirs.filledQty) };
       breaks.push(
         breakOf('fill_qty_mismatch', ours, values, { filled_qty: values.ours }, { filled_qty: values.theirs }),
       );
-    } else if (filled.gt(zero) && theirs.filledAvgPrice !== null) {
+    } else if (!isCarried && filled.gt(zero) && theirs.filledAvgPrice !== null) {
       // Compared as products: a quotient would be rounded.
       if (pricesDiffer(notional, theirs.filledAvgPrice.times(filled))) {
         const average = decimalText(notional.div(filled).round(8, 1));
@@ -185,14 +223,11 @@ export const compareOrder = (
   return breaks.length === 0 && !applyBrokerState ? agreed : { breaks, applyBrokerState };
 };
 
-/** Four lists of the same orders, each in the order of time and in batches. */
+/** Two lists of the same orders, each in the order of submission and in batches. */
 export interface OrderLists {
-  /** By submission. */
-  readonly ours: AsyncIterable<readonly ListedOrder[]>;
-  /** By submission. */
+  /** With their fills, those that are booked beside those that the broker reported. */
+  readonly ours: AsyncIterable<LedgerBatch>;
   readonly theirs: AsyncIterable<readonly BrokerOrder[]>;
-  readonly booked: AsyncIterable<readonly ListedFill[]>;
-  readonly reported: AsyncIterable<readonly ListedFill[]>;
 }
 
 /** What the lists have of one order that does not agree: null for the side that lacks it. */
@@ -209,33 +244,41 @@ export interface MetOrders {
   readonly disputed: readonly DisputedOrder[];
 }
 
-/** One order while its parts come together. Fills that both lists have alike are summed up; the others wait. */
+interface LoneFill extends ListedFill {
+  readonly listed: 'booked' | 'reported';
+}
+
+/** One order while its parts come together. Fills that both sides have alike are summed up; the others wait. */
 interface Meeting {
   ours: ListedOrder | null;
   theirs: BrokerOrder | null;
   filled: Decimal;
   notional: Decimal;
-  booked: readonly ListedFill[];
-  reported: readonly ListedFill[];
+  lone: readonly LoneFill[];
 }
 
 const none: readonly never[] = [];
-const isSame = (a: ListedFill, b: ListedFill): boolean =>
-  a.qty === b.qty &&
-  a.price === b.price &&
-  (a.executionId === b.executionId || executionIdOf(a.executionId) === executionIdOf(b.executionId));
 
-const agrees = ({ ours, theirs, filled, notional, booked, reported }: Meeting): boolean => {
-  if (ours === null || theirs === null || booked.length + reported.length > 0) return false;
-  const state = brokerStatusMeaning(theirs.status)?.state ?? ours.state;
-  return (
-    state === ours.state &&
-    (ours.provenanceKnown || ours.imported) &&
-    filled.eq(theirs.filledQty) &&
-    (filled.eq(zero) ||
-      (filled.lte(decimal(ours.submittedQty)) &&
-        (theirs.filledAvgPrice === null || !pricesDiffer(notional, theirs.filledAvgPrice.times(filled)))))
-  );
+const isSame = (a: LoneFill, b: LoneFill): boolean =>
+  a.listed !== b.listed && a.fillId === b.fillId && a.qty === b.qty && a.price === b.price;
+
+const sameState = (ours: ListedOrder, theirs: BrokerOrder): boolean =>
+  (brokerStatusMeaning(theirs.status)?.state ?? ours.state) === ours.state;
+
+const agrees = ({ ours, theirs, filled, notional, lone }: Meeting): boolean => {
+  if (ours === null || theirs === null || lone.length > 0) return false;
+  if (
+    !isSameOrder(ours, theirs) ||
+    !sameState(ours, theirs) ||
+    !(ours.provenanceKnown || ours.imported) ||
+    !filled.eq(theirs.filledQty)
+  )
+    return false;
+  if (filled.eq(zero)) return true;
+  if (filled.gt(decimal(ours.submittedQty))) return false;
+  if (theirs.filledAvgPrice === null) return true;
+  const product = theirs.filledAvgPrice.times(filled);
+  return notional.eq(product) || !pricesDiffer(notional, product);
 };
 
 /** A list that is read batch by batch, up to a moment; null when it has ended. */
@@ -244,10 +287,22 @@ interface Reader {
   readonly advance: () => Promise<Instant | null>;
 }
 
+const reader = <T>(batches: AsyncIterable<T>, take: (batch: T, reach: Instant) => Instant | null): Reader => {
+  const iterator = batches[Symbol.asyncIterator]();
+  const self: Reader = {
+    reach: Number.NEGATIVE_INFINITY,
+    advance: async () => {
+      const next: IteratorResult<T> = await iterator.next();
+      return next.done === true ? null : take(next.value, self.reach ?? Number.NEGATIVE_INFINITY);
+    },
+  };
+  return self;
+};
+
 /**
- * Brings orders and fills of both sides together. The list that is behind is read on, and an order is let go as soon as
- * all of it agrees: what is kept is what lies between the lists and what differs, so that memory does not grow with them.
- * What differs is a suspicion, because rows change while they are read: it is decided about by itself.
+ * Brings the orders of both sides together. The list that is behind is read on, and an order is let go as soon as all of it
+ * agrees: what is kept is what lies between the lists and what differs, so that memory does not grow with them. What
+ * differs is a suspicion, because rows change while they are read: it is decided about by itself.
  * @param fillsComplete without it the broker's fills are not known, and only states are compared.
  */
 export const meetOrders = async (
@@ -259,87 +314,58 @@ export const meetOrders = async (
   const meetingOf = (id: string): Meeting => {
     let meeting = meetings.get(id);
     if (meeting === undefined)
-      meetings.set(
-        id,
-        (meeting = { ours: null, theirs: null, filled: zero, notional: zero, booked: none, reported: none }),
-      );
+      meetings.set(id, (meeting = { ours: null, theirs: null, filled: zero, notional: zero, lone: none }));
     return meeting;
   };
-  const part = (id: string, meeting: Meeting): void => {
-    if (fillsComplete ? agrees(meeting) : meeting.ours !== null && meeting.theirs !== null && sameState(meeting))
+  const partIfAgreed = (id: string): void => {
+    const meeting = meetings.get(id);
+    if (meeting === undefined) return;
+    const { ours, theirs } = meeting;
+    if (fillsComplete ? agrees(meeting) : ours !== null && theirs !== null && sameState(ours, theirs))
       meetings.delete(id);
   };
-  const takeFill = (list: 'booked' | 'reported', fill: ListedFill): void => {
-    const meeting = meetingOf(fill.brokerOrderId);
-    const other = list === 'booked' ? 'reported' : 'booked';
-    const counterpart = meeting[other].find((one) => isSame(one, fill));
+  const count = (meeting: Meeting, fill: Pick<ListedFill, 'qty' | 'price'>): void => {
+    const qty = decimal(fill.qty);
+    const notional = qty.times(decimal(fill.price));
+    const isFirst = meeting.filled === zero;
+    meeting.filled = isFirst ? qty : meeting.filled.plus(qty);
+    meeting.notional = isFirst ? notional : meeting.notional.plus(notional);
+  };
+  const takeLone = (meeting: Meeting, fill: LoneFill): void => {
+    const counterpart = meeting.lone.find((one) => isSame(one, fill));
     if (counterpart === undefined) {
-      meeting[list] = [...meeting[list], fill];
+      meeting.lone = [...meeting.lone, fill];
       return;
     }
-    meeting[other] = meeting[other].length === 1 ? none : meeting[other].filter((one) => one !== counterpart);
-    const qty = decimal(fill.qty);
-    meeting.filled = meeting.filled.plus(qty);
-    meeting.notional = meeting.notional.plus(qty.times(decimal(fill.price)));
-    part(fill.brokerOrderId, meeting);
+    meeting.lone = meeting.lone.filter((one) => one !== counterpart);
+    count(meeting, fill);
   };
-  const reader = <T>(
-    batches: AsyncIterable<readonly T[]>,
-    take: (row: T) => void,
-    timeOf: (row: T) => Instant | null,
-  ): Reader => {
-    const iterator = batches[Symbol.asyncIterator]();
-    const self: Reader = {
-      reach: Number.NEGATIVE_INFINITY,
-      advance: async () => {
-        const next: IteratorResult<readonly T[]> = await iterator.next();
-        if (next.done === true) return null;
-        for (const row of next.value) take(row);
-        const last = next.value.at(-1);
-        return (last === undefined ? null : timeOf(last)) ?? self.reach;
-      },
-    };
-    return self;
+  const takeRow = (row: LedgerRow): void => {
+    if (row.state === null && !fillsComplete) return;
+    const meeting = meetingOf(row.brokerOrderId);
+    if (row.state !== null && meeting.ours === null) {
+      orders += 1;
+      if (row.provenanceKnown) known += 1;
+      meeting.ours = row;
+    }
+    if (!fillsComplete || row.listed === null) return;
+    if (row.listed === 'both') count(meeting, row);
+    else takeLone(meeting, { ...row, listed: row.listed });
   };
   const readers = [
-    reader(
-      lists.ours,
-      (order) => {
-        orders += 1;
-        if (order.provenanceKnown) known += 1;
-        const meeting = meetingOf(order.brokerOrderId);
-        meeting.ours = order;
-        part(order.brokerOrderId, meeting);
-      },
-      ({ submittedAt }) => submittedAt,
-    ),
-    reader(
-      lists.theirs,
-      (order) => {
-        const meeting = meetingOf(order.id);
-        meeting.theirs = order;
-        part(order.id, meeting);
-      },
-      ({ submittedAt }) => submittedAt,
-    ),
-    ...(fillsComplete
-      ? [
-          reader(
-            lists.booked,
-            (fill) => {
-              takeFill('booked', fill);
-            },
-            ({ at }) => at,
-          ),
-          reader(
-            lists.reported,
-            (fill) => {
-              takeFill('reported', fill);
-            },
-            ({ at }) => at,
-          ),
-        ]
-      : []),
+    reader(lists.ours, ({ rows, reach }) => {
+      for (const row of rows) takeRow(row);
+      // An order is not let go between two of its rows.
+      for (const { brokerOrderId } of rows) partIfAgreed(brokerOrderId);
+      return reach;
+    }),
+    reader(lists.theirs, (batch, before) => {
+      for (const order of batch) {
+        meetingOf(order.id).theirs = order;
+        partIfAgreed(order.id);
+      }
+      return batch.at(-1)?.submittedAt ?? before;
+    }),
   ];
   for (;;) {
     let behind: Reader | null = null;
@@ -348,12 +374,9 @@ export const meetOrders = async (
     if (behind === null) break;
     behind.reach = await behind.advance();
   }
-  // Fills of an order that is in neither list say nothing but that they are the same.
+  // Fills alone are of orders outside the lists: they say something only where the two sides of them differ.
   const disputed = [...meetings]
-    .filter(([, { ours, theirs, booked, reported }]) => ours ?? theirs ?? booked[0] ?? reported[0])
+    .filter(([, { ours, theirs, lone }]) => ours ?? theirs ?? lone[0])
     .map(([brokerOrderId, { ours, theirs }]) => ({ brokerOrderId, ours, theirs }));
   return { orders, known, disputed };
 };
-
-const sameState = ({ ours, theirs }: Meeting): boolean =>
-  ours !== null && theirs !== null && (brokerStatusMeaning(theirs.status)?.state ?? ours.state) === ours.state;

@@ -11,8 +11,8 @@ import type { Telemetry } from '../telemetry.ts';
 import type { AccountActivity, BrokerActivity } from './activities.ts';
 import type { FoundBreak } from './breaks.ts';
 import type { CashReading } from './cash.ts';
-import type { LedgerOrder, ListedFill, ListedOrder } from './orders.ts';
-import type { LedgerPosition } from './positions.ts';
+import type { LedgerBatch, LedgerOrder } from './orders.ts';
+import type { LedgerPositions } from './positions.ts';
 
 /**
  * `positions` is the light one, every quarter of an hour of a session and after a gap: orders, positions and cash of the
@@ -43,9 +43,11 @@ export interface ReconciliationMarks {
 export interface CurrentRows {
   /** The order under one of its ids; null when it is not ours. */
   order(brokerOrderId: string, clientOrderId: string | null): Promise<LedgerOrder | null>;
-  /** Whether a submit under this client order id has no known outcome yet. */
-  isInFlight(clientOrderId: string): Promise<boolean>;
-  positions(): Promise<readonly LedgerPosition[]>;
+  /** Whether we have submitted under this client order id, and know what came of it. */
+  submitOf(clientOrderId: string): Promise<'none' | 'in_flight' | 'settled'>;
+  /** Those of these orders with a break that a person has not decided about, or has accepted. */
+  standingOrders(brokerOrderIds: readonly string[]): Promise<ReadonlySet<string>>;
+  positions(): Promise<LedgerPositions>;
   /** Everything the stored activities did to cash, USD. */
   activitiesNet(): Promise<Decimal>;
   /** Stores activities that are no fills; returns those that were not known. */
@@ -72,10 +74,11 @@ export interface ReconciliationLedger {
   marks(now: Instant): Promise<ReconciliationMarks>;
   /** The calendar's row of a New York date; null when it has none. */
   calendarDay(date: NewYorkDate): Promise<CalendarDay | null>;
-  /** Orders submitted in `[from, until)`, and older ones that are open, in the order of submission. */
-  orders(from: Instant | null, until: Instant): AsyncIterable<readonly ListedOrder[]>;
-  /** Fills of `from` or later that are booked, and those the stored activities list, in the order of time. */
-  fills(list: 'booked' | 'reported', from: Instant | null): AsyncIterable<readonly ListedFill[]>;
+  /**
+   * Orders submitted in `[from, until)`, and older ones that are open, in the order of submission, with all of their fills;
+   * and fills of `from` or later of orders that are neither.
+   */
+  orders(from: Instant | null, until: Instant): AsyncIterable<LedgerBatch>;
   /** Stored fills and other activities of trade dates from `from` on. */
   activitiesFrom(
     from: NewYorkDate,

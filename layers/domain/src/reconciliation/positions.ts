@@ -1,6 +1,6 @@
 import { decimal, decimalText, zero, type Decimal } from '../decimal.ts';
 import type { Side } from '../enumerations.ts';
-import type { Instant } from '../instant.ts';
+import { toText, type Instant } from '../instant.ts';
 import type { BrokerPosition } from '../ports.ts';
 import type { FoundBreak } from './breaks.ts';
 
@@ -12,6 +12,14 @@ export interface LedgerPosition {
   readonly averageEntry: Decimal | null;
   /** Newest fill that counts here; null without one. */
   readonly lastFillAt: Instant | null;
+  /** Reading that the quantity is counted from; null for the first fill. */
+  readonly countedFrom: Instant | null;
+}
+
+export interface LedgerPositions {
+  readonly positions: readonly LedgerPosition[];
+  /** Reading in which all positions agreed last: of a symbol that is not listed, nothing was held since. */
+  readonly agreedAt: Instant | null;
 }
 
 /** The average entry price after a fill, as the broker keeps it: entries average, exits leave it, a flip starts anew. */
@@ -42,7 +50,7 @@ const averageTolerance = decimal('0.0001');
  * that nothing is held of it. An incomplete list is not compared at all.
  */
 export const comparePositions = (
-  ours: readonly LedgerPosition[],
+  { positions: ours, agreedAt }: LedgerPositions,
   theirs: readonly BrokerPosition[],
   { asOf, graceMs }: { readonly asOf: Instant; readonly graceMs: number },
 ): PositionComparison => {
@@ -59,12 +67,15 @@ export const comparePositions = (
       continue;
     }
     const values = { ours: decimalText(qty), theirs: decimalText(brokerQty) };
+    const countedFrom = mine?.countedFrom ?? agreedAt;
+    // Once a person has accepted it, the position counts from there: the same difference again is another one.
+    const basis = { symbol, counted_from: countedFrom === null ? '' : toText(countedFrom) };
     const found = { symbol, orderRef: null, healed: false };
     if (!qty.eq(brokerQty)) {
       breaks.push({
         ...found,
         type: 'position_qty_mismatch',
-        identity: { symbol, ...values },
+        identity: { ...basis, ...values },
         ours: { qty: values.ours },
         theirs: {
           qty: values.theirs,
@@ -82,7 +93,7 @@ export const comparePositions = (
         breaks.push({
           ...found,
           type: 'position_avg_price_mismatch',
-          identity: { symbol, qty: values.ours, ...averages },
+          identity: { ...basis, qty: values.ours, ...averages },
           ours: { avg_entry_price: averages.ours },
           theirs: { avg_entry_price: averages.theirs },
           tolerance: { relative: decimalText(averageTolerance) },

@@ -37,7 +37,7 @@ export interface ReconciliationResult {
 const listGraceMs = 2 * second;
 /** An order is missing, or somebody else's, once it is this old. */
 const orderAgeMs = minute;
-/** Single orders that one run asks the broker about; the rest is left to the next, which begins where it failed. */
+/** Single orders that one run asks the broker about; the rest is left to the next. */
 const lookupsPerRun = 60;
 /** Readings of positions and cash in one run, until nothing moves between them. */
 const readings = 3;
@@ -46,6 +46,8 @@ const activityOverlapMs = 7 * 24 * hour;
 const dayOverlapMs = 24 * hour;
 /** Trade dates whose fees are compared. */
 const feeSessions = 10;
+/** What a run of the order sync has left for it before its time limit: cut off there, it would not even be a failed one. */
+const afterGapMs = 15 * second;
 /** Fills handed to the ledger at a time. */
 const fillsPerBatch = 1_000;
 
@@ -57,8 +59,11 @@ const source = (asOf: Instant, detail: string | null, facts?: ReconciledSource['
   ...(facts === undefined ? {} : { facts }),
 });
 
+const outOfTime = ({ until, ports: { clock } }: Run): boolean => until !== null && clock.now() >= until;
+
 /** Batches of a list that may fail: what was read before is given, and the failure kept. */
 const untilFailure = <T>(
+  run: Run,
   pages: AsyncIterable<Read<readonly T[]>>,
 ): { readonly batches: AsyncIterable<readonly T[]>; readonly failure: () => string | null } => {
   let failure: string | null = null;
@@ -69,6 +74,10 @@ const untilFailure = <T>(
         return;
       }
       yield page.value;
+      if (outOfTime(run)) {
+        failure = 'not read to its end in time';
+        return;
+      }
     }
   };
   return { batches: batches(), failure: () => failure };
@@ -79,6 +88,8 @@ interface Run {
   readonly scope: ReconciliationScope;
   readonly id: string;
   readonly startedAt: Instant;
+  /** When it has to give up what it has not looked at yet; null where nobody waits for it. */
+  readonly until: Instant | null;
   readonly marks: ReconciliationMarks;
   readonly ports: ReconciliationPorts;
 }
@@ -153,7 +164,7 @@ const bookFills = async (run: Run, fills: readonly FillActivity[]): Promise<numb
 /** Reads, stores and books activities; what cannot be known without a person becomes a break as it is stored. */
 const takeActivities = async (run: Run, after: Instant | null): Promise<ReconciledSource> => {
   const { broker, clock } = run.ports;
-  const { batches, failure } = untilFailure<BrokerActivity>(broker.activitiesAfter(after));
+  const { batches, failure } = untilFailure<BrokerActivity>(run, broker.activitiesAfter(after));
   let [read, booked] = [0, 0];
   let fills: FillActivity[] = [];
   const others: AccountActivity[] = [];
@@ -197,7 +208,7 @@ async function* brokerOrders(
     const older = open.value.filter(({ submittedAt }) => submittedAt !== null && submittedAt < from);
     yield older.toSorted((a, b) => (a.submittedAt ?? 0) - (b.submittedAt ?? 0));
   }
-  const { batches, failure } = untilFailure(broker.ordersFrom(from));
+  const { batches, failure } = untilFailure(run, broker.ordersFrom(from));
   for await (const batch of batches) {
     const ofRange = batch.filter(({ submittedAt }) => submittedAt === null || submittedAt < run.startedAt);
     if (ofRange.length > 0) yield ofRange;
@@ -218,16 +229,21 @@ const lookUp = async (
   return found.kind === 'found' ? found.order : found.kind === 'absent' ? 'absent' : null;
 };
 
+/** Whether the order sync had the time to see what the broker says of an order: before, it is its work, and no break. */
+const isSettled = ({ startedAt, ports: { limits } }: Run, { updatedAt }: BrokerOrder): boolean =>
+  updatedAt === null || updatedAt < startedAt - limits.orderSyncMaxAgeSeconds * second;
+
 /**
  * Decides about one order by rows read again under the lock, after the broker was asked for this very order. The broker's
- * state is applied through the state machine, which refuses and records what it does not allow.
+ * state is applied through the state machine, which refuses and records what it does not allow. Fills were read before the
+ * order: those of one that moved meanwhile are not compared.
  */
 const settleOrder = async (run: Run, theirs: BrokerOrder, fillsComplete: boolean): Promise<void> => {
   const { orders, clock } = run.ports;
   const ours = await locked(run, async (current) => {
     const row = await current.order(theirs.id, theirs.clientOrderId);
     if (row === null) return null;
-    const findings = compareOrder(row, theirs, { fillsComplete });
+    const findings = compareOrder(row, theirs, { fillsComplete: fillsComplete && isSettled(run, theirs) });
     await recordAll(current, findings.breaks);
     return findings.applyBrokerState ? row : null;
   });
@@ -265,7 +281,9 @@ const recordMissing = (run: Run, order: Pick<LedgerOrder, 'brokerOrderId' | 'cli
 const settleForeign = (run: Run, theirs: BrokerOrder): Promise<'ours' | 'decided'> =>
   locked(run, async (current) => {
     if ((await current.order(theirs.id, theirs.clientOrderId)) !== null) return 'ours';
-    if (theirs.clientOrderId !== null && (await current.isInFlight(theirs.clientOrderId))) return 'decided';
+    const submit = theirs.clientOrderId === null ? 'none' : await current.submitOf(theirs.clientOrderId);
+    // One that was looked for in vain may arrive late, and is then adopted by the order sync.
+    if (submit === 'in_flight' || (submit === 'settled' && !isSettled(run, theirs))) return 'decided';
     await current.record({
       type: 'external_order',
       symbol: theirs.symbol,
@@ -292,29 +310,28 @@ interface OrdersCompared {
 }
 
 const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: boolean): Promise<OrdersCompared> => {
-  const { reconciliation, clock, limits } = run.ports;
+  const { reconciliation, clock } = run.ports;
   const { startedAt } = run;
   const failures: string[] = [];
   const theirs = brokerOrders(run, from, (detail) => failures.push(detail));
-  // What the order sync had no time to see yet is its work, and no break.
-  const settled = (order: BrokerOrder): boolean =>
-    order.updatedAt === null || order.updatedAt < startedAt - limits.orderSyncMaxAgeSeconds * second;
   const old = (at: Instant | null): boolean => at === null || at < startedAt - orderAgeMs;
   const { orders, known, disputed } = await meetOrders(
-    {
-      ours: reconciliation.orders(from, startedAt),
-      theirs,
-      booked: reconciliation.fills('booked', from),
-      reported: reconciliation.fills('reported', from),
-    },
+    { ours: reconciliation.orders(from, startedAt), theirs },
     { fillsComplete },
   );
   // A list that broke off says nothing about what it lacks.
   const listed = failures.length === 0;
+  // What has a break already waits for a person: it comes last, and need not be reached.
+  const standing =
+    disputed.length <= lookupsPerRun
+      ? new Set<string>()
+      : await locked(run, (current) => current.standingOrders(disputed.map(({ brokerOrderId: id }) => id)));
+  const isStanding = ({ brokerOrderId }: DisputedOrder): boolean => standing.has(brokerOrderId);
   let [lookedUp, unanswered, unreached] = [0, 0, 0];
-  const settle = async ({ brokerOrderId }: DisputedOrder): Promise<void> => {
-    if (lookedUp >= lookupsPerRun) {
-      unreached += 1;
+  const settle = async (one: DisputedOrder): Promise<void> => {
+    const { brokerOrderId } = one;
+    if (lookedUp >= lookupsPerRun || outOfTime(run)) {
+      if (!isStanding(one)) unreached += 1;
       return;
     }
     lookedUp += 1;
@@ -325,14 +342,18 @@ const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: bo
     else if (order === 'absent') await recordMissing(run, ours);
     else await settleOrder(run, order, fillsComplete);
   };
-  for (const one of disputed) {
+  for (const one of disputed.toSorted((a, b) => Number(isStanding(a)) - Number(isStanding(b)))) {
     const { ours, theirs: order } = one;
     if (ours !== null && order !== null) {
-      if (settled(order)) await settle(one);
+      if (isSettled(run, order)) await settle(one);
     } else if (ours !== null) {
       if (listed && old(ours.submittedAt)) await settle(one);
-    } else if (order !== null && listed && old(order.submittedAt)) {
-      if ((await settleForeign(run, order)) === 'ours' && settled(order)) await settleOrder(run, order, fillsComplete);
+    } else if (order !== null) {
+      if (listed && old(order.submittedAt) && (await settleForeign(run, order)) === 'ours' && isSettled(run, order))
+        await settleOrder(run, order, fillsComplete);
+    } else if (listed) {
+      // Of an order that is older than the lists: booked and reported fills of it differ.
+      await settle(one);
     }
   }
   if (unanswered + unreached > 0) failures.push(`${unanswered} orders not answered, ${unreached} not reached`);
@@ -490,7 +511,9 @@ const holdingsResult = async (
     await run.ports.reconciliation.saveAgreed(account, holdings.positions, asOf);
   const { opening } = run.marks;
   const agreed = cash === null || (cash.found === null && cash.provisional.eq(zero));
-  const basis = agreed || opening === null ? { cash: account.cash, activitiesNet, asOf } : opening;
+  // What rounding left stays in what the next run expects: a cent a night must not pass unseen.
+  const expected = cash === null ? account.cash : account.cash.minus(cash.difference);
+  const basis = agreed || opening === null ? { cash: expected, activitiesNet, asOf } : opening;
   const cashFacts: Record<string, Json> = {
     cash: decimalText(account.cash),
     activities_net: decimalText(activitiesNet),
@@ -537,11 +560,13 @@ const rangeOf = (
  * Compares the ledger with the broker: orders, fills, positions, cash and fees. Differences become breaks; what heals
  * itself is mended by the broker's own word, everything else waits for a person. No order is created and no fill inferred.
  * A source that was not read whole fails the run, and the checks that need it are left out.
+ * @param withinMs after which what was not looked at yet is left, and the run fails; null without a limit.
  */
 export const reconcile = async (
   scope: ReconciliationScope,
   scheduledFor: Instant,
   ports: ReconciliationPorts,
+  withinMs: number | null = null,
 ): Promise<ReconciliationResult> => {
   const { reconciliation, clock } = ports;
   const startedAt = clock.now();
@@ -550,7 +575,7 @@ export const reconcile = async (
   if (id === null)
     return { scope, runId: null, completed: true, checked: 0, breaks: 0, healed: 0, provenance: none, sources: {} };
   const marks = await reconciliation.marks(startedAt);
-  const run: Run = { scope, id, startedAt, marks, ports };
+  const run: Run = { scope, id, startedAt, until: withinMs === null ? null : startedAt + withinMs, marks, ports };
   const range = rangeOf(scope, marks, startedAt);
 
   const activities = await takeActivities(run, range.activities);
@@ -582,4 +607,4 @@ export const reconcile = async (
 export const reconcileAfterGap =
   (ports: ReconciliationPorts): ((scheduledFor: Instant) => Promise<boolean>) =>
   async (scheduledFor) =>
-    (await reconcile('positions', scheduledFor, ports)).completed;
+    (await reconcile('positions', scheduledFor, ports, afterGapMs)).completed;

@@ -48,8 +48,10 @@ export interface StrategyStanding {
 
 /** Whether an order of a symbol has somewhere to go. */
 export interface RouteAvailability {
-  /** At least one adapter is enabled for it. */
+  /** At least one adapter takes new entries of it. */
   readonly available: boolean;
+  /** At least one adapter takes orders that only reduce a position in it. */
+  readonly availableToReduce: boolean;
   /** An operator has to look at the symbol first. */
   readonly manualReview: boolean;
 }
@@ -109,6 +111,10 @@ export interface RiskContext {
   readonly assets: ReadonlyMap<Ticker, BrokerAsset>;
   readonly account: AccountSnapshot | null;
   readonly lastOrderSyncAt: Instant | null;
+  /** When the newest completed comparison of the account with the broker ended. */
+  readonly lastReconciliationAt: Instant | null;
+  /** Critical breaks of the account that wait for a person, escalated ones among them. */
+  readonly openCriticalBreaks: number;
   readonly commitments: readonly Commitment[];
   /** Symbols in which only exits are allowed, because a break about them is open. */
   readonly reduceOnlySymbols: ReadonlySet<Ticker>;

@@ -33,6 +33,8 @@ export interface RiskFacts {
   readonly session: Session;
   readonly account: AccountSnapshot | null;
   readonly lastOrderSyncAt: Instant | null;
+  readonly lastReconciliationAt: Instant | null;
+  readonly openCriticalBreaks: number;
   readonly commitments: readonly Commitment[];
   /** Symbols held to exits by an open break. */
   readonly reduceOnlySymbols: ReadonlySet<Ticker>;
@@ -74,7 +76,8 @@ export const tradingControls = (rows: readonly ControlRow[]): TradingControls =>
 
 /** Whether an order of the symbol (or of any symbol without a state of its own) has an adapter to go to. */
 const availability = (states: readonly AdapterState[], symbol: Ticker): RouteAvailability => ({
-  available: executionAdapters.some((adapter) => stateSkipReason(states, adapter, symbol) === null),
+  available: executionAdapters.some((adapter) => stateSkipReason(states, adapter, symbol, 'entry') === null),
+  availableToReduce: executionAdapters.some((adapter) => stateSkipReason(states, adapter, symbol, 'exit') === null),
   // One adapter under review is passed by; a symbol under review on all of them has nowhere to go but an operator.
   manualReview: executionAdapters.every((adapter) => statesFor(states, adapter, symbol).own?.state === 'manual_review'),
 });
@@ -113,6 +116,8 @@ export const riskContext = (
     },
     account: facts.account,
     lastOrderSyncAt: facts.lastOrderSyncAt,
+    lastReconciliationAt: facts.lastReconciliationAt,
+    openCriticalBreaks: facts.openCriticalBreaks,
     commitments: facts.commitments,
     reduceOnlySymbols: facts.reduceOnlySymbols,
     ordersLastMinute: facts.ordersLastMinute,

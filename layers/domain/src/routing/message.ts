@@ -44,6 +44,8 @@ export const executionRequestSchema = z
           code: z.string(),
           at: instant,
           receipt_id: z.uuid().nullable(),
+          // Requests of earlier releases do not say it.
+          sent: z.boolean().optional(),
         }),
       ),
     }),
@@ -76,6 +78,7 @@ export const executionRequestSchema = z
         code: failure.code as FallbackReason,
         at: failure.at,
         receiptId: failure.receipt_id,
+        sent: failure.sent ?? failure.receipt_id !== null,
       })),
     },
   }));

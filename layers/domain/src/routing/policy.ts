@@ -1,4 +1,4 @@
-import type { ExecutionAdapter } from '../enumerations.ts';
+import type { ExecutionAdapter, IntentKind } from '../enumerations.ts';
 import type { Hash, Ticker } from '../identifiers.ts';
 import type { AdapterState } from '../ports.ts';
 import type { RouteSkipReason } from './provenance.ts';
@@ -52,15 +52,17 @@ export const statesFor = (
  * whose own state is `canary`. An own `enabled` opens nothing: the breaker writes such rows too, and a transport failure
  * must not exempt a symbol from what an operator does to the adapter. So no symbol can be kept on a disabled adapter.
  * Breakers are asked apart, because asking one can change it.
+ * @param purpose `exit` for an order that only reduces a position: a review keeps nothing but new exposure away.
  */
 export const stateSkipReason = (
   states: readonly AdapterState[],
   adapter: ExecutionAdapter,
   symbol: Ticker,
+  purpose: IntentKind,
 ): Exclude<RouteSkipReason, 'breaker_open'> | null => {
   const { global, own } = statesFor(states, adapter, symbol);
   const inForce = [global?.state, own?.state];
-  if (inForce.includes('manual_review')) return 'symbol_manual_review';
+  if (inForce.includes('manual_review') && purpose === 'entry') return 'symbol_manual_review';
   if (inForce.includes('disabled')) return 'adapter_disabled';
   return global?.state === 'canary' && own?.state !== 'canary' ? 'adapter_disabled' : null;
 };

@@ -1,4 +1,4 @@
-import type { ExecutionAdapter, ProvenanceSource } from '../enumerations.ts';
+import type { ExecutionAdapter, ProvenanceSource, ReceiptOutcome } from '../enumerations.ts';
 import type { TransportFailure, VenueOperation } from '../ports.ts';
 import type { Instant } from '../instant.ts';
 import { toText } from '../instant.ts';
@@ -8,7 +8,7 @@ export const routeSkipReasons = ['adapter_disabled', 'breaker_open', 'symbol_man
 export type RouteSkipReason = (typeof routeSkipReasons)[number];
 
 /** `lean_submit_order_timeout` and its kin: which adapter failed, at what, how. */
-export type TransportReason = `${ExecutionAdapter}_${VenueOperation}_${TransportFailure}`;
+export type TransportReason = `${ExecutionAdapter}_${VenueOperation}_${TransportFailure | 'duplicate'}`;
 /** A fallback that only the venue's answer tells of: it passed the order on by itself. */
 export type HiddenFallback = `fallback_from_${ExecutionAdapter}_to_${ExecutionAdapter}`;
 export type FallbackReason = RouteSkipReason | TransportReason | HiddenFallback;
@@ -16,29 +16,35 @@ export type FallbackReason = RouteSkipReason | TransportReason | HiddenFallback;
 export const transportReason = (
   adapter: ExecutionAdapter,
   operation: VenueOperation,
-  failure: TransportFailure,
+  failure: TransportFailure | 'duplicate',
 ): TransportReason => `${adapter}_${operation}_${failure}`;
 
-/** Alpaca's answer that it knows the client order id already. */
-export const duplicateAtBroker = transportReason('alpaca', 'submit_order', 'http_422');
+/** Whether a submit failed because the broker knows its client order id already. */
+export const isDuplicate = (failure: TransportReason): boolean => failure.endsWith('_submit_order_duplicate');
 
 /** Why a receipt's submit has no outcome, by the codes it recorded; a worker that died on the way recorded none. */
 export const submitFailure = (adapter: ExecutionAdapter, codes: readonly string[]): TransportReason => {
   const recorded = codes.filter((code): code is TransportReason => code.startsWith(`${adapter}_submit_order_`));
   // Codes are a set: of several, the one that proves something wins.
-  return (
-    recorded.find((code) => code === duplicateAtBroker) ??
-    recorded[0] ??
-    transportReason(adapter, 'submit_order', 'timeout')
-  );
+  return recorded.find(isDuplicate) ?? recorded[0] ?? transportReason(adapter, 'submit_order', 'timeout');
 };
+
+/** Stands among the codes of a receipt whose outcome is unknown although no connection opened for its write. */
+const neverLeft: ReceiptOutcome = 'not_sent';
+
+/** What a receipt records of a submit without an answer, for whoever resolves it later. */
+export const failureCodes = (failure: TransportReason, sent: boolean): readonly string[] =>
+  sent ? [failure] : [failure, neverLeft];
+
+/** Whether the write of a receipt may have left, by the codes it recorded; that of a worker that died may have. */
+export const mayHaveLeft = (codes: readonly string[]): boolean => !codes.includes(neverLeft);
 
 /**
  * Whether the broker itself answered a submit with a refusal that is in no table of ours. A refusal of LEAN's without its
  * taxonomy says nothing about the broker. 408 and 429 do not refuse the order.
  */
 export const isUnknownRefusal = (failure: FallbackReason): boolean =>
-  /^alpaca_submit_order_http_4(?!08|29)\d\d$/.test(failure) && failure !== duplicateAtBroker;
+  /^alpaca_submit_order_http_4(?!08|29)\d\d$/.test(failure);
 
 /** One adapter that was tried, or passed by, before the present one. */
 export interface RouteFailure {
@@ -46,6 +52,8 @@ export interface RouteFailure {
   readonly code: FallbackReason;
   readonly at: Instant;
   readonly receiptId: string | null;
+  /** Whether the order may have left for it: not when it was passed by, nor when no connection opened. */
+  readonly sent: boolean;
 }
 
 /** How an order came to where it is: travels with the message, is never kept in an adapter. */
@@ -109,10 +117,11 @@ export const deriveProvenance = (
 
 /**
  * The adapter that sent an order which was found by looking: the one that was asked, unless the broker knew the order
- * before. Then an earlier LEAN attempt arrived late and collided under the same id.
+ * before and an earlier LEAN attempt may have brought it there late. When LEAN's never left, the request of the asked
+ * adapter itself came twice.
  */
 export const senderOf = (route: RouteContext, asked: ExecutionAdapter, failure: TransportReason): ExecutionAdapter =>
-  failure === duplicateAtBroker && route.failed.some(({ receiptId }) => receiptId !== null) ? 'lean' : asked;
+  isDuplicate(failure) && route.failed.some(({ adapter, sent }) => adapter === 'lean' && sent) ? 'lean' : asked;
 
 /** The audit markers stored with the first payload of an order. */
 export const provenanceMarkers = (
@@ -140,5 +149,6 @@ export const routeJson = (route: RouteContext) => ({
     code: failure.code,
     at: toText(failure.at),
     receipt_id: failure.receiptId,
+    sent: failure.sent,
   })),
 });

@@ -14,10 +14,14 @@ import type {
 } from '../ports.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { findInList, type OrderHistory } from '../order/absence.ts';
+import { differenceFrom } from '../order/same-order.ts';
 import type { ExecutionRequest } from './message.ts';
 import {
   deriveProvenance,
-  duplicateAtBroker,
+  failureCodes,
+  isDuplicate,
+  isUnknownRefusal,
+  mayHaveLeft,
   senderOf,
   submitFailure,
   transportReason,
@@ -38,12 +42,22 @@ export type Claim =
       readonly codes: readonly string[];
     }
   | { readonly kind: 'denied'; readonly codes: readonly string[] }
+  /** Nothing speaks against the write but figures of the account, and they are too old: read them and claim again. */
+  | { readonly kind: 'outdated' }
   /** The adapter was passed by and the request moved to the other queue, in the same transaction. */
   | { readonly kind: 'rerouted'; readonly reason: string }
   /** An order, or a final answer, exists already. */
   | { readonly kind: 'finished' }
   /** Another worker's lease is alive. */
   | { readonly kind: 'busy'; readonly until: Instant };
+
+/** What a claim is made with, beside the ledger. */
+export interface ClaimFacts {
+  /** Metadata of the symbol, `null` when it could not be had: live trading then fails closed. */
+  readonly asset: BrokerAsset | null;
+  /** The account was just read for this order, or could not be: what is stored now decides. */
+  readonly accountRead: boolean;
+}
 
 /**
  * How the breaker counts an exchange: business refusals are healthy answers. `unobserved` is not counted: whoever resolves
@@ -56,8 +70,8 @@ export type TransportVerdict = 'answered' | 'failed' | 'unobserved';
  * overtaken gets `false` and must stop.
  */
 export interface ExecutionLedger {
-  /** @param asset metadata of the symbol, `null` when it could not be had: live trading then fails closed. */
-  claim(request: ExecutionRequest, adapter: ExecutionAdapter, asset: BrokerAsset | null, now: Instant): Promise<Claim>;
+  /** @throws Error for a request that contradicts the decision it names. */
+  claim(request: ExecutionRequest, adapter: ExecutionAdapter, facts: ClaimFacts, now: Instant): Promise<Claim>;
   /**
    * Commits "the socket is about to open", and says until when it may. `null`, and nothing may be sent, when the claim was
    * lost or its lease is over, when the order has expired, or when the kill switch or the emergency stop was engaged since
@@ -86,6 +100,7 @@ export interface ExecutionLedger {
       readonly codes: readonly string[];
       readonly message: string;
       readonly exchange: VenueExchange;
+      readonly verdict: TransportVerdict;
     },
     now: Instant,
   ): Promise<boolean>;
@@ -124,6 +139,8 @@ export interface RoutePorts {
   readonly broker: Pick<ExecutionVenue, 'getOrderByClientOrderId'> & OrderHistory;
   /** Metadata of an asset, kept for the day; `null` when it cannot be had. */
   readonly asset: (symbol: Ticker) => Promise<BrokerAsset | null>;
+  /** Reads the account and its positions now and keeps them; what cannot be read stays as old as it is. */
+  readonly refreshAccount: () => Promise<void>;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
@@ -192,11 +209,30 @@ export const routeOrder = async (request: ExecutionRequest, ports: RoutePorts): 
   return attempt(request, longestWait, ports);
 };
 
+/**
+ * The right to write, decided on figures of the account that are fresh whenever the broker gives them: they are read on a
+ * schedule of minutes, and a claim that comes late in one must not be refused for it.
+ */
+const claimFresh = async (
+  request: ExecutionRequest,
+  ports: RoutePorts,
+): Promise<Exclude<Claim, { kind: 'outdated' }>> => {
+  const { ledger, venue, clock } = ports;
+  const asset = await ports.asset(request.order.symbol);
+  const first = await ledger.claim(request, venue.adapter, { asset, accountRead: false }, clock.now());
+  if (first.kind !== 'outdated') return first;
+  await ports.refreshAccount();
+  const second = await ledger.claim(request, venue.adapter, { asset, accountRead: true }, clock.now());
+  if (second.kind === 'outdated')
+    throw new Error('expected a claim with a just read account to decide, found it asking to read it again');
+  return second;
+};
+
 /** @param patience what is left of the time for waiting, milliseconds. */
 const attempt = async (request: ExecutionRequest, patience: number, ports: RoutePorts): Promise<RouteResult> => {
   const { ledger, venue, clock, telemetry } = ports;
   const adapter = venue.adapter;
-  const claim = await ledger.claim(request, adapter, await ports.asset(request.order.symbol), clock.now());
+  const claim = await claimFresh(request, ports);
   switch (claim.kind) {
     case 'finished':
       return 'finished';
@@ -218,7 +254,14 @@ const attempt = async (request: ExecutionRequest, patience: number, ports: Route
       return resolve(
         request,
         claim.permit,
-        { failure, known: failure === duplicateAtBroker, verdict: 'unobserved', sentAt: request.decidedAt },
+        {
+          failure,
+          known: isDuplicate(failure),
+          sent: mayHaveLeft(claim.codes),
+          verdict: 'unobserved',
+          sentAt: request.decidedAt,
+          exchange: nothingHeard,
+        },
         ports,
       );
     }
@@ -241,6 +284,9 @@ const attempt = async (request: ExecutionRequest, patience: number, ports: Route
   }
 };
 
+/** Of a write whose worker died, or whose answer was recorded when its outcome became unknown. */
+export const nothingHeard: VenueExchange = { status: null, requestId: null, body: null, durationMs: 0 };
+
 /** A write that was made. */
 interface Sent {
   readonly request: ExecutionRequest;
@@ -253,7 +299,9 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
   const { request, permit, sentAt, patience } = sent;
   const { ledger, venue, clock, telemetry } = ports;
   const adapter = venue.adapter;
-  const submitCode = (failure: TransportFailure): TransportReason => transportReason(adapter, 'submit_order', failure);
+  const submitCode = (failure: TransportFailure | 'duplicate'): TransportReason =>
+    transportReason(adapter, 'submit_order', failure);
+  const { exchange } = outcome;
   switch (outcome.kind) {
     case 'acknowledged': {
       const provenance = deriveProvenance(request.route, adapter, outcome.order.raw, 'route');
@@ -264,7 +312,7 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
           outcome: 'acknowledged',
           order: outcome.order,
           provenance,
-          exchange: outcome.exchange,
+          exchange,
           codes: [],
           verdict: 'answered',
         },
@@ -279,7 +327,14 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
       const code = `broker_rejected_${outcome.rejection}`;
       const settled = await ledger.settleRejected(
         permit,
-        { request, codes: [code], message: outcome.message, exchange: outcome.exchange },
+        {
+          request,
+          codes: [code],
+          message: outcome.message,
+          exchange,
+          // Whoever does not know us refuses every order: that is no answer about this one.
+          verdict: exchange.status === 401 ? 'failed' : 'answered',
+        },
         clock.now(),
       );
       telemetry.count('orders_rejected_total', 1, { code });
@@ -289,7 +344,7 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
       return resolve(
         request,
         permit,
-        { failure: submitCode('http_422'), known: true, verdict: 'answered', sentAt },
+        { failure: submitCode('duplicate'), known: true, sent: true, verdict: 'answered', sentAt, exchange },
         ports,
       );
     case 'rate_limited': {
@@ -304,7 +359,8 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
             request,
             codes: [code],
             message: 'rate limit lasts longer than the order can wait',
-            exchange: outcome.exchange,
+            exchange,
+            verdict: 'answered',
           },
           clock.now(),
         );
@@ -321,39 +377,46 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
         return resolve(
           request,
           permit,
-          { failure: submitCode(outcome.failure), known: false, verdict: 'failed', sentAt },
+          { failure: submitCode(outcome.failure), known: false, sent: false, verdict: 'failed', sentAt, exchange },
           ports,
         );
       if (!(await ledger.release(permit, [submitCode(outcome.failure)], 'failed', clock.now()))) return 'retry';
       if (patience < connectionWait || clock.now() + connectionWait >= request.expiresAt) return 'retry';
       await clock.sleep(connectionWait);
       return attempt(request, patience - connectionWait, ports);
-    case 'unknown':
+    case 'unknown': {
       telemetry.count('orders_unknown_total', 1);
-      return resolve(
-        request,
-        permit,
-        { failure: submitCode(outcome.failure), known: false, verdict: 'failed', sentAt },
-        ports,
-      );
+      const failure = submitCode(outcome.failure);
+      // A refusal that is in no table of ours is an answer all the same.
+      const verdict = isUnknownRefusal(failure) ? 'answered' : 'failed';
+      return resolve(request, permit, { failure, known: false, sent: true, verdict, sentAt, exchange }, ports);
+    }
   }
 };
 
-/** Finds out what became of a write. `known`: the venue itself said that it has the order. */
+/**
+ * Finds out what became of a write. `known`: the venue itself said that it has the order. `sent`: the request may have
+ * left; a connection that never opened is looked for all the same, because only the broker says what it has.
+ */
 const resolve = async (
   request: ExecutionRequest,
   permit: WritePermit,
   {
     failure,
     known,
+    sent,
     verdict,
     sentAt,
+    exchange,
   }: {
     readonly failure: TransportReason;
     readonly known: boolean;
+    readonly sent: boolean;
     readonly verdict: TransportVerdict;
     /** At the earliest. */
     readonly sentAt: Instant;
+    /** Of the write: what the lookups answered is not its answer. */
+    readonly exchange: VenueExchange;
   },
   ports: RoutePorts,
 ): Promise<RouteResult> => {
@@ -361,10 +424,15 @@ const resolve = async (
   const adapter = venue.adapter;
   const found = await lookUp(broker, request.order.clientOrderId, clock);
   const unknown = async (codes: readonly string[]): Promise<RouteResult> =>
-    (await ledger.settleUnknown(permit, { request, codes, exchange: found.exchange, verdict }, clock.now()))
-      ? 'unknown'
-      : 'retry';
-  const adopt = async (order: BrokerOrder, exchange: VenueExchange): Promise<RouteResult> => {
+    (await ledger.settleUnknown(permit, { request, codes, exchange, verdict }, clock.now())) ? 'unknown' : 'retry';
+  const lookupFailed = (failed: TransportFailure): Promise<RouteResult> =>
+    unknown([...failureCodes(failure, sent), transportReason('alpaca', 'get_order_by_client_order_id', failed)]);
+  const adopt = async (order: BrokerOrder): Promise<RouteResult> => {
+    const difference = differenceFrom(request.order, order);
+    if (difference !== null) {
+      telemetry.error('another order stands at the broker under an id of ours', { orderId: order.id, difference });
+      return lookupFailed('contract_violation');
+    }
     const sender = senderOf(request.route, adapter, failure);
     const provenance = deriveProvenance(request.route, sender, order.raw, 'adopted');
     const settled = await ledger.settleOrder(
@@ -387,19 +455,19 @@ const resolve = async (
   };
   switch (found.kind) {
     case 'found':
-      return adopt(found.order, found.exchange);
+      return adopt(found.order);
     case 'absent': {
       // "Known" and "absent" at once is a contradiction, not a proof of absence.
-      if (known) return unknown([failure]);
+      if (known) return unknown(failureCodes(failure, sent));
       const listed = await findInList(broker, request.order.clientOrderId, sentAt);
-      if (listed.kind === 'listed') return adopt(listed.order, { ...found.exchange, body: listed.order.raw });
-      if (listed.kind === 'failed') return unknown([failure]);
+      if (listed.kind === 'listed') return adopt(listed.order);
+      if (listed.kind === 'failed') return unknown(failureCodes(failure, sent));
       const settled = await ledger.settleAbsent(
         permit,
         {
           request,
-          failure: { adapter, code: failure, at: clock.now(), receiptId: permit.receiptId },
-          exchange: found.exchange,
+          failure: { adapter, code: failure, at: clock.now(), receiptId: permit.receiptId, sent },
+          exchange,
           verdict,
         },
         clock.now(),
@@ -415,6 +483,6 @@ const resolve = async (
       return 'fallen_back';
     }
     case 'failed':
-      return unknown([failure, transportReason('alpaca', 'get_order_by_client_order_id', found.failure)]);
+      return lookupFailed(found.failure);
   }
 };

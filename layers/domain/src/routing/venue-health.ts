@@ -2,6 +2,7 @@ import type { AdapterStateName } from '../enumerations.ts';
 import type { Instant } from '../instant.ts';
 import type { LimitValues } from '../limits.ts';
 import type { Clock, Read } from '../ports.ts';
+import type { ContinuityCode } from '../signals/continuity.ts';
 import type { Telemetry } from '../telemetry.ts';
 
 /** What a disabled LEAN was disabled for by its health check, as kept in the row. */
@@ -70,14 +71,21 @@ export const judgeHealth = (
   return { health: counted, set: null };
 };
 
+export interface HealthRecorded {
+  /** The state that the check set; null when the one in force stays. */
+  readonly set: AdapterStateName | null;
+  /** Why LEAN, healthy again, does not take orders yet: it would take more than it does now. */
+  readonly heldBy: readonly ContinuityCode[];
+}
+
 export interface LeanHealthPorts {
   readonly venue: {
     health(): Promise<Read<{ readonly status: string }>>;
     /** The contract the runner says it serves. */
     contractVersion(): Promise<Read<string>>;
   };
-  /** Counts a check on the durable row of LEAN as a whole; returns the state that it set, null when none. */
-  readonly record: (reason: HealthReason | null, at: Instant, now: Instant) => Promise<AdapterStateName | null>;
+  /** Counts a check on the durable row of LEAN as a whole. */
+  readonly record: (reason: HealthReason | null, at: Instant, now: Instant) => Promise<HealthRecorded>;
   readonly clock: Clock;
   readonly telemetry: Pick<Telemetry, 'count' | 'warn' | 'error'>;
 }
@@ -110,7 +118,8 @@ export const checkLeanHealth = async (scheduledFor: Instant, ports: LeanHealthPo
   const { telemetry, clock } = ports;
   const reason = await healthProblem(ports);
   if (reason !== null) telemetry.warn('the LEAN runner is not healthy', { reason });
-  const state = await ports.record(reason, scheduledFor, clock.now());
+  const { set: state, heldBy } = await ports.record(reason, scheduledFor, clock.now());
+  if (heldBy.length > 0) telemetry.warn('LEAN is healthy again and waits for stable signals', { heldBy });
   if (state === null) return reason;
   telemetry.count('adapter_transitions_total', 1, { adapter: 'lean', to: state });
   telemetry.error(`the health check set LEAN to ${state}`, { reason });

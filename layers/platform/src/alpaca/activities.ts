@@ -1,4 +1,4 @@
-import { newYorkDate, parseInstant, toText } from '@torghut/domain';
+import { minute, newYorkDate, parseInstant, second, toText } from '@torghut/domain';
 import type {
   AccountActivity,
   BrokerActivity,
@@ -84,17 +84,49 @@ const activitiesPerPage = 100;
 const ordersPerPage = 500;
 const ordersSchema = z.array(brokerOrderSchema);
 
+/**
+ * `at_once`: as fast as answers come, for whoever has no time to wait. `within_budget`: a long list leaves part of each
+ * minute's requests to everybody else of the account, because cancels, lookups and submits come first.
+ */
+export type HistoryPace = 'at_once' | 'within_budget';
+
 /** Activities of every type and orders of every status, page by page, oldest first. A failed page ends a list. */
 export const alpacaHistory = (
   config: AlpacaConfig,
   clock: Clock,
+  pace: HistoryPace = 'at_once',
 ): Pick<ReconciliationReads, 'activitiesAfter' | 'ordersFrom'> => {
   const connection = alpacaConnection(config, clock);
+  const pages: Pages = pace === 'at_once' ? connection : withinBudget(connection, clock);
   return {
-    activitiesAfter: (after) => activityPages(connection, after),
-    ordersFrom: (from) => orderPages(connection, from),
+    activitiesAfter: (after) => activityPages(pages, after),
+    ordersFrom: (from) => orderPages(pages, from),
   };
 };
+
+type Pages = Pick<AlpacaConnection, 'readParsed'>;
+
+/** Share of a minute's requests that lists leave to others. */
+const shareOfOthers = 0.25;
+/** Others spend from the same budget, so a page may find it spent all the same. */
+const mostAttempts = 4;
+
+/** Waits for the next minute once the rest of this one belongs to others, and asks again for a page that was refused for it. */
+const withinBudget = (connection: AlpacaConnection, clock: Clock): Pages => ({
+  readParsed: async (path, schema) => {
+    for (let attempt = 1; ; attempt += 1) {
+      const budget = connection.rateLimit();
+      if (budget !== null && budget.remaining <= budget.limit * shareOfOthers) {
+        // The broker's clock is not ours: neither without end, nor not at all after a refusal.
+        const left = Math.min(minute, budget.resetAt - clock.now());
+        const wait = attempt === 1 ? left : Math.max(second, left);
+        if (wait > 0) await clock.sleep(wait);
+      }
+      const page = await connection.readParsed(path, schema);
+      if (page.ok || page.failure !== 'http_429' || attempt >= mostAttempts) return page;
+    }
+  },
+});
 
 /** A list that gives the same page for ever would never end. */
 const standsStill = (
@@ -106,10 +138,7 @@ const standsStill = (
 });
 
 /** The list ends with an empty page. The broker's bound is exclusive; one millisecond earlier includes the moment itself. */
-async function* activityPages(
-  connection: AlpacaConnection,
-  after: Instant | null,
-): AsyncGenerator<Read<readonly BrokerActivity[]>> {
+async function* activityPages(pages: Pages, after: Instant | null): AsyncGenerator<Read<readonly BrokerActivity[]>> {
   let token: string | undefined;
   for (;;) {
     const path = withQuery('/v2/account/activities', {
@@ -118,7 +147,7 @@ async function* activityPages(
       page_size: String(activitiesPerPage),
       ...(token === undefined ? {} : { page_token: token }),
     });
-    const page: Read<readonly BrokerActivity[]> = await connection.readParsed(path, activitiesSchema);
+    const page: Read<readonly BrokerActivity[]> = await pages.readParsed(path, activitiesSchema);
     yield page;
     const last = page.ok ? page.value.at(-1) : undefined;
     if (last === undefined) return;
@@ -132,10 +161,7 @@ async function* activityPages(
 }
 
 /** Begins at a time and goes on after the last order: the broker takes one bound or the other. A short page is the last. */
-async function* orderPages(
-  connection: AlpacaConnection,
-  from: Instant | null,
-): AsyncGenerator<Read<readonly BrokerOrder[]>> {
+async function* orderPages(pages: Pages, from: Instant | null): AsyncGenerator<Read<readonly BrokerOrder[]>> {
   let last: string | undefined;
   for (;;) {
     const path = withQuery('/v2/orders', {
@@ -144,7 +170,7 @@ async function* orderPages(
       direction: 'asc',
       ...(last === undefined ? (from === null ? {} : { after: toText(from - 1) }) : { after_order_id: last }),
     });
-    const page: Read<readonly BrokerOrder[]> = await connection.readParsed(path, ordersSchema);
+    const page: Read<readonly BrokerOrder[]> = await pages.readParsed(path, ordersSchema);
     yield page;
     const next: string | undefined = page.ok ? page.value.at(-1)?.id : undefined;
     if (!page.ok || next === undefined || page.value.length < ordersPerPage) return;

@@ -1,5 +1,4 @@
-import type { BrokerOrder, Instant, Lookup, OrderRequest, SubmitOutcome } from '@torghut/domain';
-import { decimal } from '@torghut/domain';
+import { differenceFrom, type Instant, type Lookup, type OrderRequest, type SubmitOutcome } from '@torghut/domain';
 import type { HttpExchange } from '../http/exchange.ts';
 import { failureOf, isSuccess, parseJsonAnswer, venueExchange } from '../http/json-answer.ts';
 import type { BrokerError } from './broker-error.ts';
@@ -65,16 +64,4 @@ export const lookupResult = (
         detail: `asked for order ${expected}, found ${found ?? 'none'}`,
         exchange,
       };
-};
-
-/** How an acknowledgement differs from what was sent, or `null`. An answer about another order acknowledges nothing. */
-const differenceFrom = (sent: OrderRequest, order: BrokerOrder): string | null => {
-  const compared: readonly (readonly [field: string, expected: string, found: string | null, equal: boolean])[] = [
-    ['client_order_id', sent.clientOrderId, order.clientOrderId, order.clientOrderId === sent.clientOrderId],
-    ['symbol', sent.symbol, order.symbol, order.symbol.toUpperCase() === sent.symbol],
-    ['side', sent.side, order.side, order.side === sent.side],
-    ['qty', sent.qty, order.qty.toFixed(), order.qty.eq(decimal(sent.qty))],
-  ];
-  const different = compared.find(([, , , equal]) => !equal);
-  return different === undefined ? null : `expected ${different[0]} ${different[1]}, found ${different[2] ?? 'none'}`;
 };

@@ -1,10 +1,18 @@
-import type { ExecutionAdapter, ExecutionVenue, MessagePublisher, Outbox, RoutePorts } from '@torghut/domain';
+import {
+  accountRefresh,
+  type ExecutionAdapter,
+  type ExecutionVenue,
+  type MessagePublisher,
+  type Outbox,
+  type RoutePorts,
+} from '@torghut/domain';
 import { alpacaHistory } from '../alpaca/activities.ts';
 import { alpacaReads } from '../alpaca/reads.ts';
 import { alpacaVenue } from '../alpaca/venue.ts';
 import { leanVenue } from '../lean/venue.ts';
 import { postgresExecutionLedger } from '../postgres/execution-ledger.ts';
 import { postgresOutbox } from '../postgres/outbox-store.ts';
+import { snapshotStore } from '../postgres/position-snapshots.ts';
 import { timedCalls } from '../telemetry/timed-calls.ts';
 import type { Invocation } from './invocation.ts';
 import { assetLookup, connect, type Environment, type Overrides } from './connections.ts';
@@ -30,6 +38,7 @@ export const routerPorts = async (
   const broker = timedCalls(alpacaVenue(connections.alpaca(), clock), clock, telemetry);
   const venue: ExecutionVenue =
     adapter === 'lean' ? timedCalls(leanVenue(connections.lean(), clock), clock, telemetry) : broker;
+  const reads = timedCalls(alpacaReads(connections.alpaca(), clock), clock, telemetry);
   const account = settings.TRADING_ACCOUNT_LABEL;
   return {
     ledger: postgresExecutionLedger(pool, {
@@ -43,7 +52,8 @@ export const routerPorts = async (
     }),
     venue,
     broker: { ...broker, ...alpacaHistory(connections.alpaca(), clock) },
-    asset: assetLookup(timedCalls(alpacaReads(connections.alpaca(), clock), clock, telemetry), clock),
+    asset: assetLookup(reads, clock),
+    refreshAccount: accountRefresh({ orders: snapshotStore(pool, account), broker: reads, clock, telemetry }),
     outbox: postgresOutbox(pool, account),
     publisher: connections.publisher(),
     clock,

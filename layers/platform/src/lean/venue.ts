@@ -104,7 +104,8 @@ export const leanVenue = (config: LeanConfig, clock: Clock): LeanVenue => {
       if (http.kind !== 'answer') return undecided(http);
       if (isSuccess(http.status)) return { kind: 'requested', exchange: venueExchange(http) };
       const error = readRunnerError(http.status, http.text);
-      return error.kind === 'order_not_found' || (error.kind === 'broker' && nothingToCancel(error.broker))
+      // A runner that does not know an order may have lost it; the broker may have it all the same.
+      return error.kind === 'broker' && nothingToCancel(error.broker)
         ? { kind: 'already_terminal', exchange: venueExchange(http) }
         : undecided(http);
     },

@@ -1,7 +1,5 @@
 import {
   assessAdapterChange,
-  continuityProblems,
-  evaluateFreshness,
   newYorkDate,
   operatorHealthReasons,
   type AccountLabel,
@@ -10,7 +8,6 @@ import {
   type AdapterStateName,
   type AdapterVerdict,
   type BreakerState,
-  type ContinuityCode,
   type ExecutionAdapter,
   type FreshnessLimits,
   type Instant,
@@ -21,8 +18,8 @@ import {
 import { lockAccount } from './execution-ledger.ts';
 import { actorOf, rowIdOf, type OperatorChange } from './operator-change.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
-import { readFreshnessInput } from './read-model/signal-windows.ts';
 import { instantText } from './read-model/sql.ts';
+import { readContinuity } from './signal-continuity.ts';
 
 /** A row of `adapter_states`; times are UTC text. */
 export interface StoredAdapterState {
@@ -86,22 +83,6 @@ export const readAdapterStates = async (
     [account, history],
   );
   return { inForce: inForce.rows, history: newest.rows };
-};
-
-/** Why signal continuity is not stable now, from the durable windows. */
-const readContinuity = async (
-  db: Queryable,
-  account: AccountLabel,
-  limits: FreshnessLimits,
-  now: Instant,
-): Promise<readonly ContinuityCode[]> => {
-  const { input, today } = await readFreshnessInput(db, account, now);
-  const finished = input.windows.filter(({ consumer, finishedAt }) => consumer === 'trading' && finishedAt !== null);
-  return continuityProblems(
-    evaluateFreshness(input, limits),
-    { calendarKnown: today !== null, finishedTradingWindows: finished.length },
-    limits,
-  );
 };
 
 /** The newest parity check of each symbol and kind. Sessions are counted by the calendar, today's included. */

@@ -2,6 +2,7 @@ import {
   brokerStatusMeaning,
   decimalText,
   deriveProvenance,
+  differenceFrom,
   executionRequestJson,
   executionRequestSchema,
   provenanceMarkers,
@@ -15,7 +16,9 @@ import {
   type TimeInForce,
 } from '@torghut/domain';
 import { refreshDecisionStatus } from './decision-status.ts';
+import { correlationId } from './execution-ledger.ts';
 import { jsonText } from './json.ts';
+import { messageId } from './outbox-store.ts';
 import type { OrderTransaction } from './order-transactions.ts';
 
 /** What is known of an order of ours from before the broker showed it. */
@@ -159,21 +162,26 @@ export const adoptReplacement = async (
 /**
  * Takes in an order under one of our client order ids whose request was proved absent, and reached the broker after all.
  * False for an order that is no such one. Nothing is known of it but what its receipt asked for: of several receipts the
- * first that was sent, because the later ones would have met its order.
+ * first whose request may have left, because the later ones would have met its order. A fallback that was begun stays
+ * counted.
  */
 export const adoptStray = async (transaction: OrderTransaction, order: BrokerOrder): Promise<boolean> => {
   const { client, account, record } = transaction;
   const found = await client.query<{ id: string; adapter: ExecutionAdapter; outcome: string; request_json: unknown }>(
-    `SELECT id, adapter, outcome, request_json FROM broker_receipts r
+    `SELECT id, adapter, outcome,
+       coalesce((SELECT payload FROM outbox WHERE topic = 'alpaca' AND dedup_id = $3), request_json) AS request_json
+       FROM broker_receipts r
       WHERE account_label = $1 AND operation = 'submit' AND client_order_id = $2 AND io_at IS NOT NULL AND outcome = 'not_found'
         AND NOT EXISTS (SELECT FROM broker_receipts open WHERE open.account_label = $1 AND open.operation = 'submit' AND open.client_order_id = $2
                           AND (open.state <> 'settled' OR open.outcome IN ('unknown', 'acknowledged', 'adopted')))
       ORDER BY io_at LIMIT 1`,
-    [account, order.clientOrderId],
+    [account, order.clientOrderId, messageId('fallback', order.clientOrderId ?? '')],
   );
   const [receipt] = found.rows;
   if (receipt === undefined) return false;
   const request = executionRequestSchema.parse(receipt.request_json);
+  // Not what we asked for, whatever its id says: the reconciliation finds it as somebody else's.
+  if (differenceFrom(request.order, order) !== null) return false;
   const provenance = deriveProvenance(request.route, receipt.adapter, order.raw, 'adopted');
   const isNew = await insertAdopted(
     transaction,
@@ -186,7 +194,7 @@ export const adoptStray = async (transaction: OrderTransaction, order: BrokerOrd
       timeInForce: request.order.timeInForce,
       provenance,
       routeContext: executionRequestJson(request).route,
-      correlationId: `torghut-${receipt.id.replaceAll('-', '').slice(0, 20)}`,
+      correlationId: correlationId(request.order.clientOrderId, provenance.actual),
       replacesId: null,
     },
     order,

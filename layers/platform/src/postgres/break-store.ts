@@ -99,11 +99,12 @@ export const decideBreak = async (
   breakId: string,
   decision: BreakDecision,
   actor: string,
+  reason: string,
 ): Promise<{ readonly id: string; readonly break_type: BreakType; readonly symbol: string | null } | null> => {
   const result = await client.query<{ id: string; break_type: BreakType; symbol: string | null }>(
-    `UPDATE reconciliation_breaks SET status = $3, status_by = $4
+    `UPDATE reconciliation_breaks SET status = $3, status_by = $4, status_reason = $5, status_at = now()
       WHERE account_label = $1 AND id = $2 AND status IN ('open', 'escalated') RETURNING id, break_type, symbol`,
-    [account, breakId, decision, actor],
+    [account, breakId, decision, actor, reason],
   );
   return result.rows[0] ?? null;
 };

@@ -11,8 +11,10 @@ import {
   type BreakerLimits,
   type BreakerSlot,
   type BreakerState,
+  type ContinuityCode,
   type ExecutionAdapter,
   type HealthReason,
+  type HealthRecorded,
   type Instant,
   type LimitValues,
   type Telemetry,
@@ -318,7 +320,8 @@ export const containFallbacks = async (
 ): Promise<readonly RouteTransition[]> => {
   const { rows } = await client.query<{ fallbacks: number }>(
     `SELECT count(*)::int AS fallbacks FROM broker_receipts
-      WHERE account_label = $1 AND operation = 'submit' AND adapter = 'lean' AND symbol = $2 AND outcome = 'not_found'
+      WHERE account_label = $1 AND operation = 'submit' AND adapter = 'lean' AND symbol = $2
+        AND outcome IN ('not_found', 'not_sent') AND io_at IS NOT NULL
         AND claimed_at >= ${sessionStart('$3')}
         AND coalesce(resolved_at, settled_at) > coalesce((SELECT max(superseded_at) FROM adapter_states
               WHERE account_label = $1 AND adapter = 'lean' AND symbol = $2 AND health_reason = $4), '-infinity')`,
@@ -342,9 +345,13 @@ export const containFallbacks = async (
   return contained ? [{ kind: 'state', adapter: 'lean', to: 'manual_review' }] : [];
 };
 
+export type HealthLimits = Pick<LimitValues, 'leanHealthFailures' | 'leanHealthSuccesses'>;
+
 /**
- * Counts one health check of LEAN on the row of LEAN as a whole, and sets the state it leads to.
- * @returns the state that was set; null when the one in force stays.
+ * Counts one health check of LEAN on the row of LEAN as a whole, and sets the state it leads to. LEAN that would come back
+ * takes more orders than it does now, so that it waits for stable signals as it does when an operator raises it. Parity is
+ * not asked for: it compares orders that LEAN took, and one outage would end the comparison for good.
+ * @param continuity why signals are not stable now; asked for before a recovery only.
  * @remarks The caller holds the account's lock.
  */
 export const recordHealth = async (
@@ -352,8 +359,9 @@ export const recordHealth = async (
   account: AccountLabel,
   reason: HealthReason | null,
   { at, now }: { readonly at: Instant; readonly now: Instant },
-  limits: Pick<LimitValues, 'leanHealthFailures' | 'leanHealthSuccesses'>,
-): Promise<AdapterStateName | null> => {
+  limits: HealthLimits,
+  continuity: () => Promise<readonly ContinuityCode[]>,
+): Promise<HealthRecorded> => {
   const [row] = await readRows(client, account, 'lean', null);
   const verdict = judgeHealth(
     {
@@ -365,11 +373,14 @@ export const recordHealth = async (
     at,
     limits,
   );
-  if (verdict === null) return null;
-  const windowStats = jsonText({ ...row?.window_stats, health: verdict.health });
-  if (verdict.set === null && row !== undefined) {
+  if (verdict === null) return { set: null, heldBy: [] };
+  const heldBy = verdict.set !== null && reason === null ? await continuity() : [];
+  // Kept as it is, the next good check asks again.
+  const health = heldBy.length === 0 ? verdict.health : { ...row?.window_stats.health, ...verdict.health };
+  const windowStats = jsonText({ ...row?.window_stats, health });
+  if ((verdict.set === null || heldBy.length > 0) && row !== undefined) {
     await client.query(`UPDATE adapter_states SET window_stats = $2 WHERE id = $1`, [row.id, windowStats]);
-    return null;
+    return { set: null, heldBy };
   }
   const set = verdict.set ?? { state: 'enabled', healthReason: null };
   await supersede(
@@ -389,5 +400,5 @@ export const recordHealth = async (
     },
     now,
   );
-  return verdict.set?.state ?? null;
+  return { set: verdict.set?.state ?? null, heldBy: [] };
 };

@@ -46,7 +46,7 @@ export const cancelReceipts = (
   account: AccountLabel,
   limits: Pick<LimitValues, 'receiptLeaseSeconds'>,
 ): Pick<OrderLedger, 'claimCancel' | 'settleCancel'> => ({
-  claimCancel: (execution, now) =>
+  claimCancel: (execution, adapter, now) =>
     inTransaction(pool, async (client) => {
       await lockAccount(client, account);
       const row = await client.query<{
@@ -70,7 +70,7 @@ export const cancelReceipts = (
           current.trade_decision_id,
           execution.clientOrderId,
           current.attempt,
-          execution.adapter,
+          adapter,
           current.symbol,
           sha256(JSON.stringify(body)),
           jsonText(body),
@@ -88,9 +88,9 @@ export const cancelReceipts = (
       };
     }),
 
-  settleCancel: async (permit, outcome, execution, now) => {
+  settleCancel: async (permit, adapter, outcome, now) => {
     const settled = { requested: 'acknowledged', already_terminal: 'already_satisfied', unknown: 'unknown' } as const;
-    const codes = outcome.kind === 'unknown' ? [`${execution.adapter}_cancel_order_${outcome.failure}`] : [];
+    const codes = outcome.kind === 'unknown' ? [`${adapter}_cancel_order_${outcome.failure}`] : [];
     await inTransaction(pool, async (client) => {
       await lockAccount(client, account);
       await client.query(
@@ -105,13 +105,6 @@ export const cancelReceipts = (
           new Date(now),
         ],
       );
-      // The request was accepted; whether the order ends or fills first is read back.
-      if (outcome.kind === 'requested') {
-        await client.query(
-          `UPDATE executions SET state = 'pending_cancel', last_update_at = $2 WHERE id = $1 AND state IN ('acknowledged', 'working', 'partially_filled')`,
-          [execution.id, new Date(now)],
-        );
-      }
     });
   },
 });

@@ -2,6 +2,7 @@ import {
   assessRisk,
   brokerStatusMeaning,
   canonicalJson,
+  clientOrderId,
   decimal,
   decimalText,
   executionGroup,
@@ -10,6 +11,7 @@ import {
   followUpJson,
   isUnknownRefusal,
   provenanceMarkers,
+  riskCodes,
   riskContext,
   second,
   sha256,
@@ -19,22 +21,27 @@ import {
   universeTradable,
   zero,
   type AccountLabel,
-  type BrokerAsset,
+  type CheckRecord,
   type Claim,
+  type ClaimFacts,
   type DecisionStatus,
   type ExecutionAdapter,
   type ExecutionLedger,
   type ExecutionRequest,
   type FallbackReason,
+  type Hash,
   type Instant,
   type IntentKind,
   type LimitValues,
+  type OrderType,
   type ReceiptOutcome,
   type ReceiptState,
   type RiskOrder,
   type RouteFailure,
+  type Side,
   type Telemetry,
   type Ticker,
+  type TimeInForce,
   type TransportVerdict,
   type UniverseStatus,
   type VenueExchange,
@@ -49,7 +56,7 @@ import {
 } from './breaker-store.ts';
 import { refreshDecisionStatus } from './decision-status.ts';
 import { jsonText } from './json.ts';
-import { addToOutbox } from './outbox-store.ts';
+import { addToOutbox, messageId } from './outbox-store.ts';
 import { inTransaction, type Pool, type Queryable, type TransactionOptions } from './pool.ts';
 import { readRiskFacts } from './risk-facts.ts';
 
@@ -66,6 +73,15 @@ export interface ExecutionLedgerConfig {
 
 interface DecisionRow {
   readonly status: DecisionStatus;
+  readonly decision_identity: Hash;
+  readonly symbol: Ticker;
+  readonly action: Side;
+  readonly qty: string;
+  readonly limit_price: string | null;
+  readonly stop_price: string | null;
+  readonly order_type: OrderType;
+  readonly time_in_force: TimeInForce;
+  readonly expires_at: Instant;
   readonly strategy_id: string;
   readonly timeframe: string;
   readonly event_ts: Instant;
@@ -92,17 +108,42 @@ interface ReceiptRow {
   readonly outcome_codes: readonly string[];
 }
 
+const accountCodes: ReadonlySet<string> = new Set(
+  riskCodes.filter(({ group }) => group === 'account').map(({ code }) => code),
+);
+const isOfAccount = (code: string): boolean => accountCodes.has(code);
+
+const sameAmount = (a: string | null, b: string | null): boolean =>
+  a === null || b === null ? a === b : decimal(a).eq(decimal(b));
+
+/**
+ * What a message says of an order and its decision does not; null when they agree. A message that was edited, or sent
+ * again as another attempt, must not become a second order of the same decision.
+ */
+const contradictionOf = ({ order, attempt, expiresAt }: ExecutionRequest, decision: DecisionRow): string | null => {
+  const agrees: Readonly<Record<string, boolean>> = {
+    client_order_id: order.clientOrderId === clientOrderId(decision.decision_identity, attempt),
+    symbol: order.symbol === decision.symbol,
+    side: order.side === decision.action,
+    qty: sameAmount(order.qty, decision.qty),
+    order_type: order.type === decision.order_type,
+    time_in_force: order.timeInForce === decision.time_in_force,
+    limit_price: sameAmount(order.limitPrice, decision.limit_price),
+    stop_price: sameAmount(order.stopPrice, decision.stop_price),
+    expires_at: expiresAt === decision.expires_at,
+  };
+  const fields = Object.keys(agrees).filter((field) => agrees[field] === false);
+  return fields.length === 0 ? null : `another ${fields.join(', ')}`;
+};
+
 /** One account at a time: claims and settlements of an account see each other's reservations. */
 export const lockAccount = async (client: Queryable, account: AccountLabel): Promise<void> => {
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [account]);
 };
 
 /** Correlates the ledger, the venue's log and the audit tags of one write. */
-const correlationId = (request: ExecutionRequest, adapter: ExecutionAdapter): string =>
-  `torghut-${sha256(`${adapter}:${request.order.clientOrderId}`).slice(0, 20)}`;
-
-/** Follow-ups and fallbacks are told apart by what they announce, so that repeating the work writes them once. */
-const messageId = (kind: string, clientOrderId: string): string => `${kind}:${clientOrderId}`;
+export const correlationId = (clientOrderId: string, adapter: ExecutionAdapter): string =>
+  `torghut-${sha256(`${adapter}:${clientOrderId}`).slice(0, 20)}`;
 
 /** The receipts of broker writes and what became of them, in Postgres. */
 export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfig): ExecutionLedger => {
@@ -137,16 +178,17 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       readonly outcome: ReceiptOutcome | null;
       readonly codes: readonly string[];
       readonly controls: unknown;
+      readonly checks: readonly CheckRecord[];
     },
     now: Instant,
   ): Promise<WritePermit> => {
     const at = new Date(now);
-    const correlation = correlationId(request, adapter);
+    const correlation = correlationId(request.order.clientOrderId, adapter);
     const settledAt = written.state === 'settled' ? at : null;
     if (existing !== undefined) {
       const renewed = await client.query<{ fencing_token: number }>(
         `UPDATE broker_receipts SET state = $2, outcome = $3, outcome_codes = outcome_codes || $4::text[], control_snapshot = $5,
-           fencing_token = next_fencing_token(), lease_expires_at = $6, claimed_at = $7, settled_at = $8
+           fencing_token = next_fencing_token(), lease_expires_at = $6, claimed_at = $7, settled_at = $8, risk_checks = $9
          WHERE id = $1 RETURNING fencing_token`,
         [
           existing.id,
@@ -157,6 +199,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
           lease(now),
           at,
           settledAt,
+          jsonText(written.checks),
         ],
       );
       return { receiptId: existing.id, fencingToken: renewed.rows[0]?.fencing_token ?? 0, correlationId: correlation };
@@ -165,8 +208,8 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     const inserted = await client.query<{ id: string; fencing_token: number }>(
       `INSERT INTO broker_receipts (account_label, operation, trade_decision_id, client_order_id, attempt, adapter, symbol,
          request_sha256, request_json, state, outcome, outcome_codes, fencing_token, lease_expires_at, claimed_at, settled_at,
-         check_count, control_snapshot)
-       VALUES ($1, 'submit', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, next_fencing_token(), $12, $13, $14, 0, $15)
+         check_count, control_snapshot, risk_checks)
+       VALUES ($1, 'submit', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, next_fencing_token(), $12, $13, $14, 0, $15, $16)
        RETURNING id, fencing_token`,
       [
         account,
@@ -184,6 +227,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
         at,
         settledAt,
         jsonText(written.controls),
+        jsonText(written.checks),
       ],
     );
     const [row] = inserted.rows;
@@ -281,13 +325,14 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     transitions: RouteTransition[],
     request: ExecutionRequest,
     adapter: ExecutionAdapter,
-    asset: BrokerAsset | null,
+    { asset, accountRead }: ClaimFacts,
     now: Instant,
   ): Promise<Claim> => {
     const { order } = request;
     await lockAccount(client, account);
     const found = await client.query<DecisionRow>(
-      `SELECT d.status, d.strategy_id, d.timeframe, d.event_ts, d.intent, d.reference_price, d.reference_price_at,
+      `SELECT d.status, d.decision_identity, d.symbol, d.action, d.qty, d.limit_price, d.stop_price, d.order_type, d.time_in_force,
+         d.expires_at, d.strategy_id, d.timeframe, d.event_ts, d.intent, d.reference_price, d.reference_price_at,
          (d.decision_json #>> '{impact,inputs,mean_minute_volume}')::float8 AS mean_minute_volume,
          (SELECT max(other.event_ts) FROM trade_decisions other
            WHERE other.account_label = $2 AND other.strategy_id = d.strategy_id AND other.symbol = d.symbol AND other.action = d.action
@@ -309,12 +354,18 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     const [decision] = found.rows;
     if (decision === undefined)
       throw new Error(`expected decision ${request.tradeDecisionId} of account ${account}, found none`);
+    const contradiction = contradictionOf(request, decision);
+    if (contradiction !== null)
+      throw new Error(
+        `expected a request that says what decision ${request.tradeDecisionId} says, found ${contradiction}; nothing is sent for it`,
+      );
     if (decision.execution_exists || !['planned', 'queued', 'unknown'].includes(decision.status))
       return { kind: 'finished' };
 
     const { receipts } = decision;
     const unresolved = receipts.find((row) => row.state === 'io' || row.outcome === 'unknown');
     const own = receipts.find((row) => row.adapter === adapter);
+    const abandoned = receipts.find((row) => row.state === 'claimed' && row.adapter !== adapter);
     if (unresolved !== undefined) {
       if (unresolved.state === 'io' && unresolved.lease_expires_at > now)
         return { kind: 'busy', until: unresolved.lease_expires_at };
@@ -326,11 +377,19 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       const fencingToken = taken.rows[0]?.fencing_token ?? 0;
       return {
         kind: 'unresolved',
-        permit: { receiptId: unresolved.id, fencingToken, correlationId: correlationId(request, adapter) },
+        permit: { receiptId: unresolved.id, fencingToken, correlationId: correlationId(order.clientOrderId, adapter) },
         codes: unresolved.outcome_codes,
       };
     }
     if (own?.state === 'settled') return { kind: 'finished' };
+    if (abandoned !== undefined) {
+      if (abandoned.lease_expires_at > now) return { kind: 'busy', until: abandoned.lease_expires_at };
+      // Its worker died before it wrote: left open, the claim would keep this adapter from claiming.
+      await client.query(
+        `UPDATE broker_receipts SET state = 'settled', outcome = 'not_sent', settled_at = $2, fencing_token = next_fencing_token() WHERE id = $1`,
+        [abandoned.id, new Date(now)],
+      );
+    }
     if (own !== undefined && own.lease_expires_at > now) return { kind: 'busy', until: own.lease_expires_at };
 
     const facts = await readRiskFacts(client, account, now, order.clientOrderId);
@@ -376,21 +435,38 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       assets: new Map(asset === null ? [] : [[order.symbol, asset]]),
     });
     const verdict = assessRisk({ context, order: riskOrder });
-    const deny = async (codes: readonly string[], details: unknown): Promise<Claim> => {
-      await writeReceipt(
-        client,
-        request,
-        adapter,
-        own,
-        { state: 'settled', outcome: 'denied', codes, controls: facts.controlRows },
-        now,
-      );
+    const { checks } = verdict;
+    const record = { controls: facts.controlRows, checks };
+    const deny = async (
+      codes: readonly string[],
+      details: unknown,
+      recorded: readonly CheckRecord[],
+    ): Promise<Claim> => {
+      const written = { state: 'settled', outcome: 'denied', codes, ...record, checks: recorded } as const;
+      await writeReceipt(client, request, adapter, own, written, now);
       await refreshDecisionStatus(client, request.tradeDecisionId, { denied: codes, details: jsonText(details) });
       return { kind: 'denied', codes };
     };
-    if (!verdict.ok) return deny(verdict.codes, verdict.details);
+    if (!verdict.ok) {
+      const outdated = verdict.codes.includes('account_snapshot_stale') && verdict.codes.every(isOfAccount);
+      return outdated && !accountRead ? { kind: 'outdated' } : deny(verdict.codes, verdict.details, checks);
+    }
+    /** Breakers and the states of this one adapter are asked last, so that the check of the route is judged again. */
+    const denyRoute = (skip: FallbackReason): Promise<Claim> => {
+      const [observed, limit] = [`${adapter}: ${skip.replaceAll('_', ' ')}`, 'available'];
+      return deny(
+        ['route_unavailable'],
+        { route_unavailable: { observed, limit } },
+        checks.map((check) => (check[0] === 'route_unavailable' ? [check[0], 'failed', observed, limit] : check)),
+      );
+    };
 
-    let skipped: FallbackReason | null = stateSkipReason(facts.adapterStates, adapter, order.symbol);
+    let skipped: FallbackReason | null = stateSkipReason(
+      facts.adapterStates,
+      adapter,
+      order.symbol,
+      verdict.reducing ? 'exit' : 'entry',
+    );
     // A closed breaker admits without being asked; most claims meet no other.
     const { global, own: ofSymbol } = statesFor(facts.adapterStates, adapter, order.symbol);
     if (skipped === null && [global, ofSymbol].some((state) => state !== null && state.breaker !== 'closed')) {
@@ -399,8 +475,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       if (!admission.admitted) skipped = 'breaker_open';
     }
     if (skipped !== null) {
-      if (adapter === 'alpaca' || config.fallback === 'none')
-        return deny(['route_unavailable'], { route_unavailable: { adapter, because: skipped } });
+      if (adapter === 'alpaca' || config.fallback === 'none') return denyRoute(skipped);
       // A claim of ours that sent nothing is over: left open, it would keep the other adapter from claiming.
       if (own !== undefined)
         await writeReceipt(
@@ -408,10 +483,10 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
           request,
           adapter,
           own,
-          { state: 'settled', outcome: 'not_sent', codes: [skipped], controls: facts.controlRows },
+          { state: 'settled', outcome: 'not_sent', codes: [skipped], ...record },
           now,
         );
-      await moveToFallback(client, request, { adapter, code: skipped, at: now, receiptId: null }, now);
+      await moveToFallback(client, request, { adapter, code: skipped, at: now, receiptId: null, sent: false }, now);
       return { kind: 'rerouted', reason: skipped };
     }
     const permit = await writeReceipt(
@@ -419,15 +494,15 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
       request,
       adapter,
       own,
-      { state: 'claimed', outcome: null, codes: [], controls: facts.controlRows },
+      { state: 'claimed', outcome: null, codes: [], ...record },
       now,
     );
     return { kind: 'claimed', permit };
   };
 
   return {
-    claim: (request, adapter, asset, now) =>
-      transact((client, transitions) => claim(client, transitions, request, adapter, asset, now), {
+    claim: (request, adapter, facts, now) =>
+      transact((client, transitions) => claim(client, transitions, request, adapter, facts, now), {
         conflictRetries: 2,
       }),
 
@@ -473,7 +548,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
         if (receipt === null) return false;
         const at = new Date(now);
         const state = brokerStatusMeaning(order.status)?.state ?? 'acknowledged';
-        const correlation = correlationId(request, receipt.adapter);
+        const correlation = correlationId(request.order.clientOrderId, provenance.actual);
         await client.query(
           `INSERT INTO executions (account_label, trade_decision_id, client_order_id, alpaca_order_id, attempt, symbol, side, order_type,
              time_in_force, submitted_qty, filled_qty, avg_fill_price, state, broker_status, execution_expected_adapter,
@@ -531,14 +606,14 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
         return true;
       }),
 
-    settleRejected: (permit, { request, codes, message, exchange }, now) =>
+    settleRejected: (permit, { request, codes, message, exchange, verdict }, now) =>
       transact(async (client, transitions) => {
         await lockAccount(client, account);
         const receipt = await settleReceipt(
           client,
           transitions,
           permit,
-          { outcome: 'rejected', codes, exchange, brokerOrderId: null, nextCheckAt: null, verdict: 'answered' },
+          { outcome: 'rejected', codes, exchange, brokerOrderId: null, nextCheckAt: null, verdict },
           now,
         );
         if (receipt === null) return false;
@@ -567,7 +642,8 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
           {
             topic: 'followUp',
             groupKey: executionGroup(request),
-            dedupId: messageId('unknown_outcome', request.order.clientOrderId),
+            // An order may become unknown more than once; its token numbers the times.
+            dedupId: `unknown_outcome:${permit.receiptId}:${permit.fencingToken}`,
             payload: followUpJson({
               accountLabel: account,
               clientOrderId: request.order.clientOrderId,
@@ -589,7 +665,7 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
           transitions,
           permit,
           {
-            outcome: refused ? 'rejected' : 'not_found',
+            outcome: refused ? 'rejected' : failure.sent ? 'not_found' : 'not_sent',
             codes: [failure.code],
             exchange,
             brokerOrderId: null,

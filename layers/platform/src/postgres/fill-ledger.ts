@@ -22,9 +22,10 @@ const activityStatuses = { bust: 'canceled', correct: 'correct' } as const;
 const reportRow = (account: AccountLabel, fill: FillActivity) => {
   const { correction } = fill;
   const key = executionIdOf(fill.id);
+  const id = correction?.of === key ? `${fill.id}#${correction.kind}` : fill.id;
   return {
-    activity_id: fill.source === 'activities' ? fill.id : null,
-    execution: correction?.of === key ? `${fill.id}#${correction.kind}` : fill.id,
+    activity_id: fill.source === 'activities' ? id : null,
+    execution: id,
     fingerprint: sha256(
       correction === null
         ? `${account}:${fill.source}:${fill.id}`

@@ -87,7 +87,7 @@ const statement = `SELECT
       ORDER BY as_of DESC LIMIT 1)
   ) AS equity,
   (SELECT count(*)::float8 FROM reconciliation_breaks
-    WHERE account_label = $1 AND status = 'open' AND severity = 'critical') AS open_critical_breaks,
+    WHERE account_label = $1 AND status IN ('open', 'escalated') AND severity = 'critical') AS open_critical_breaks,
   (SELECT ${epochMs('finished_at')} FROM reconciliation_runs
     WHERE account_label = $1 AND scope = 'nightly' AND status = 'completed' AND scheduled_for <= $2
     ORDER BY scheduled_for DESC LIMIT 1) AS reconciled_at,

@@ -1,4 +1,5 @@
 import {
+  decimalText,
   isTerminal,
   minute,
   openOrderStates,
@@ -25,7 +26,7 @@ import { jsonText } from './json.ts';
 import { settleProgress } from './order-progress.ts';
 import { orderTransactions } from './order-transactions.ts';
 import type { Pool, Queryable } from './pool.ts';
-import { insertSnapshot } from './position-snapshots.ts';
+import { snapshotStore } from './position-snapshots.ts';
 import { unresolvedReceipts } from './unresolved-receipts.ts';
 
 export interface OrderLedgerConfig {
@@ -43,18 +44,23 @@ interface ExecutionRow {
   readonly execution_actual_adapter: ExecutionAdapter;
   readonly side: Side;
   readonly intent: IntentKind | null;
-  readonly submitted_at: Instant;
+  readonly sent_at: Instant;
   readonly cancel_requests: number;
   readonly cancel_first_at: Instant | null;
 }
 
 /** Executions with what following them needs; the rest of a statement begins with WHERE. */
-const executionColumns = `SELECT e.id, e.client_order_id, e.alpaca_order_id, e.symbol, e.state, e.execution_actual_adapter, e.side, d.intent, e.submitted_at,
+const executionColumns = `SELECT e.id, e.client_order_id, e.alpaca_order_id, e.symbol, e.state, e.execution_actual_adapter, e.side, d.intent, sent.at AS sent_at,
     cancels.requests AS cancel_requests, cancels.first_at AS cancel_first_at
   FROM executions e LEFT JOIN trade_decisions d ON d.id = e.trade_decision_id
-  CROSS JOIN LATERAL (SELECT count(*) AS requests, min(io_at) AS first_at FROM broker_receipts r
-    WHERE r.account_label = e.account_label AND r.operation = 'cancel' AND r.broker_order_id = e.alpaca_order_id
-      AND r.outcome IS DISTINCT FROM 'not_found') cancels`;
+  -- By our own clock, against which its age is measured: the broker's may differ by minutes.
+  CROSS JOIN LATERAL (SELECT coalesce(max(io_at), e.submitted_at) AS at FROM broker_receipts s
+     WHERE s.account_label = e.account_label AND s.operation = 'submit' AND s.client_order_id = e.client_order_id) sent
+  -- One request may have gone to both adapters.
+  CROSS JOIN LATERAL (SELECT coalesce(max(asked), 0) AS requests, min(first_at) AS first_at FROM (
+    SELECT count(*) AS asked, min(io_at) AS first_at FROM broker_receipts r
+     WHERE r.account_label = e.account_label AND r.operation = 'cancel' AND r.broker_order_id = e.alpaca_order_id
+       AND r.outcome IS DISTINCT FROM 'not_found' GROUP BY r.adapter) AS at_adapter) cancels`;
 
 const openExecution = (row: ExecutionRow): OpenExecution => ({
   id: row.id,
@@ -64,7 +70,7 @@ const openExecution = (row: ExecutionRow): OpenExecution => ({
   state: row.state,
   adapter: row.execution_actual_adapter,
   intent: row.intent ?? (row.side === 'buy' ? 'entry' : 'exit'),
-  submittedAt: row.submitted_at,
+  sentAt: row.sent_at,
   cancels: { requests: row.cancel_requests, firstAt: row.cancel_first_at },
 });
 
@@ -86,6 +92,7 @@ export const postgresOrderLedger = (pool: Pool, { account, limits, telemetry }: 
     ...cancelReceipts(pool, account, limits),
     ...fillLedger(pool, account, transact),
     ...unresolvedReceipts(pool, account, limits, transact),
+    ...snapshotStore(pool, account),
 
     beginRun: async (scheduledFor, now) => {
       const result = await pool.query<{ id: string }>(
@@ -130,9 +137,6 @@ export const postgresOrderLedger = (pool: Pool, { account, limits, telemetry }: 
     calendarHorizon: (from) => calendarHorizon(pool, from),
     calendarDays: (from, to) => calendarDays(pool, from, to),
     saveCalendar: (days, source, fetchedAt) => saveCalendar(pool, days, source, fetchedAt),
-
-    saveSnapshot: (broker, positions, asOf) =>
-      insertSnapshot(pool, account, { account: broker, positions, asOf }, ['cycle', 'day_start']),
 
     openExecutions: async (now, limit, clientOrderId) => {
       const result = await pool.query<ExecutionRow>(
@@ -206,6 +210,26 @@ export const postgresOrderLedger = (pool: Pool, { account, limits, telemetry }: 
           healed: false,
         });
       }),
+
+    recordForeign: (order, difference, now) =>
+      transact(null, now, ({ record }) =>
+        record({
+          type: 'external_order',
+          symbol: order.symbol,
+          orderRef: order.id,
+          identity: { order: order.id },
+          ours: { difference },
+          theirs: {
+            client_order_id: order.clientOrderId,
+            side: order.side,
+            qty: decimalText(order.qty),
+            filled_qty: decimalText(order.filledQty),
+            status: order.status,
+            replaces: order.replaces,
+          },
+          healed: false,
+        }),
+      ),
 
     recordStuckCancel: (execution, since, runId, now) =>
       transact(runId, now, async ({ client, record }) => {

@@ -8,6 +8,7 @@ import {
   zero,
   type BrokerOrder,
   type Decimal,
+  type FoundBreak,
   type Instant,
   type OrderProgress,
   type OrderState,
@@ -48,7 +49,9 @@ const progressStatement = `SELECT e.trade_decision_id, e.alpaca_order_id, e.symb
   CROSS JOIN LATERAL (
     SELECT sum(qty) FILTER (WHERE corrects_execution_id IS NULL) AS executed_qty,
       max(event_ts) FILTER (WHERE corrects_execution_id IS NULL) AS executed_at,
-      max(event_ts) FILTER (WHERE corrects_execution_id IS NOT NULL) AS corrected_at
+      -- A row that was changed under its old id keeps the time of the trade, so it counts from when it was read.
+      max(CASE WHEN substring(broker_execution_id FROM '[^:]*$') LIKE corrects_execution_id || '#%' THEN received_at ELSE event_ts END)
+        FILTER (WHERE corrects_execution_id IS NOT NULL) AS corrected_at
       FROM execution_order_events WHERE execution_id = e.id AND event_type IN ${executionEvents}) reports
   CROSS JOIN LATERAL (SELECT sum(qty) AS qty, sum(qty * price) AS notional FROM booked_fills WHERE execution_id = e.id) booked
   WHERE e.id = $1 AND e.account_label = $2 FOR UPDATE OF e`;
@@ -65,34 +68,31 @@ const reportedOf = (row: ProgressRow, word: BrokerOrder | null): ReportedFilled 
   return { qty: amount(row.reported_qty), averagePrice: price(row.reported_price), at: row.reported_at };
 };
 
-const recordFindings = async (
-  transaction: OrderTransaction,
+const findings = (
   executionId: string,
   row: ProgressRow,
-  { state, filledQty, late, overfilled }: OrderProgress,
-): Promise<void> => {
+  { state, filledQty }: OrderProgress,
+): Readonly<Record<'late' | 'overfill', FoundBreak>> => {
   const filled = decimalText(filledQty);
   const common = { symbol: row.symbol, orderRef: row.alpaca_order_id };
-  if (late) {
-    await transaction.record({
+  return {
+    late: {
       ...common,
       type: 'late_fill',
       identity: { execution: executionId, filled },
       ours: { state: row.state, filled_qty: decimalText(decimal(row.filled_qty)) },
       theirs: { state, filled_qty: filled },
       healed: true,
-    });
-  }
-  if (overfilled) {
-    await transaction.record({
+    },
+    overfill: {
       ...common,
       type: 'overfill',
       identity: { order: row.alpaca_order_id, filled },
       ours: { submitted_qty: decimalText(decimal(row.submitted_qty)) },
       theirs: { filled_qty: filled },
       healed: false,
-    });
-  }
+    },
+  };
 };
 
 export interface SettledProgress {
@@ -110,8 +110,8 @@ export const settleProgress = async (
   word: BrokerOrder | null,
 ): Promise<SettledProgress> => {
   const { client, account, now } = transaction;
-  const found = await client.query<ProgressRow>(progressStatement, [executionId, account]);
-  const [row] = found.rows;
+  const standing = await client.query<ProgressRow>(progressStatement, [executionId, account]);
+  const [row] = standing.rows;
   if (row === undefined) throw new Error(`expected execution ${executionId} of account ${account}, found none`);
   const unchanged: SettledProgress = { result: 'unchanged', late: false };
   const wordAt = word?.updatedAt ?? null;
@@ -151,6 +151,8 @@ export const settleProgress = async (
     !progress.filledQty.eq(decimal(row.filled_qty)) ||
     !sameAmount(progress.averagePrice, price(row.avg_fill_price));
   const newer = wordAt !== null && wordAt !== row.reported_at;
+  const found = findings(executionId, row, progress);
+  if (progress.overfilled) await transaction.record(found.overfill);
   if (!changed && !newer) return unchanged;
   for (const state of path.slice(0, -1))
     await client.query(`UPDATE executions SET state = $2 WHERE id = $1`, [executionId, state]);
@@ -170,7 +172,7 @@ export const settleProgress = async (
     ],
   );
   if (!changed) return unchanged;
-  await recordFindings(transaction, executionId, row, progress);
+  if (progress.late) await transaction.record(found.late);
   if (row.trade_decision_id !== null) {
     const executedAt = word === null ? row.executed_at : (word.updatedAt ?? now);
     await refreshDecisionStatus(

@@ -10,6 +10,10 @@ export interface NewMessage {
   readonly availableAt: Instant;
 }
 
+/** Follow-ups and fallbacks are told apart by what they announce, so that repeating the work writes them once. */
+export const messageId = (kind: 'fallback' | 'time_to_live', clientOrderId: string): string =>
+  `${kind}:${clientOrderId}`;
+
 /** Longest delay a queue takes; a message further away stays in the outbox until it is near. */
 const maxDelaySeconds = 900;
 

@@ -5,11 +5,18 @@ import {
   type BrokerAccount,
   type BrokerPosition,
   type Instant,
+  type OrderLedger,
 } from '@torghut/domain';
 import { jsonText } from './json.ts';
 import type { Pool } from './pool.ts';
 
 export type SnapshotKind = 'cycle' | 'day_start' | 'reconcile';
+
+/** Keeps readings of the account as claims and the day's start need them. */
+export const snapshotStore = (pool: Pool, account: AccountLabel): Pick<OrderLedger, 'saveSnapshot'> => ({
+  saveSnapshot: (broker, positions, asOf) =>
+    insertSnapshot(pool, account, { account: broker, positions, asOf }, ['cycle', 'day_start']),
+});
 
 /** Stores a complete reading of the account, once for each kind; the first of a session stays its `day_start`. */
 export const insertSnapshot = async (

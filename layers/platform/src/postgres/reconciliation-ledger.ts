@@ -15,10 +15,11 @@ import {
   type DecimalText,
   type Fill,
   type Instant,
+  type LedgerBatch,
   type LedgerOrder,
   type LedgerPosition,
-  type ListedFill,
-  type ListedOrder,
+  type LedgerPositions,
+  type LedgerRow,
   type NewYorkDate,
   type ReconciliationLedger,
   type ReconciliationMarks,
@@ -39,7 +40,7 @@ export interface ReconciliationLedgerConfig {
 }
 
 /** Columns are named as the domain names them, so that a row is what it is read as. */
-const listedColumns = `e.alpaca_order_id AS "brokerOrderId", e.state, e.submitted_qty AS "submittedQty", e.submitted_at AS "submittedAt",
+const comparedColumns = `e.symbol::text, e.side, e.state, e.submitted_qty AS "submittedQty", e.submitted_at AS "submittedAt",
   'unknown' NOT IN (e.execution_expected_adapter, e.execution_actual_adapter) AS "provenanceKnown",
   e.provenance_source = 'backfill' AS imported`;
 
@@ -55,86 +56,104 @@ const reportedFills = `FROM account_activities a
   WHERE a.account_label = e.account_label AND a.order_id = e.alpaca_order_id AND a.activity_type = 'FILL'
     AND coalesce(a.raw ->> 'status', '') <> 'canceled'
     AND NOT EXISTS (SELECT FROM account_activities later WHERE later.account_label = a.account_label AND later.order_id = a.order_id
-                      AND later.activity_type = 'FILL' AND later.raw ->> 'previous_execution_id' = ${bare('a.activity_id')})`;
+                      AND later.activity_type = 'FILL' AND (later.raw ->> 'previous_execution_id' = ${bare('a.activity_id')}
+                        OR later.activity_id IN (a.activity_id || '#bust', a.activity_id || '#correct')))`;
 
-const orderColumns = `${listedColumns}, e.id AS "executionId", e.client_order_id AS "clientOrderId", e.symbol,
+/** Fills of the orders before one, however often it was replaced. */
+const carriedQty = `coalesce((WITH RECURSIVE chain AS (
+    SELECT e.replaces_id AS id UNION SELECT x.replaces_id FROM executions x JOIN chain ON x.id = chain.id
+  ) SELECT sum(f.qty) FROM booked_fills f WHERE f.execution_id IN (SELECT id FROM chain)), 0)::text`;
+
+const orderColumns = `e.alpaca_order_id AS "brokerOrderId", ${comparedColumns}, e.id AS "executionId", e.client_order_id AS "clientOrderId", ${carriedQty} AS carried,
   ${lines('broker_execution_id', 'FROM booked_fills b WHERE b.execution_id = e.id')} AS booked,
   ${lines(bare('activity_id'), reportedFills)} AS reported`;
 
-/** Rows of one batch: read within a few milliseconds, and few enough that memory does not grow. */
-const rowsPerBatch = 1_000;
+/** Orders of one batch: read within a few milliseconds, and few enough that memory does not grow. */
+const ordersPerBatch = 2_000;
 const terminalStates = `('denied', 'filled', 'canceled', 'expired', 'replaced', 'rejected')`;
 
 /**
- * Reads a list batch by batch, each going on from the last row of the one before, in an order that an index keeps. The next
- * batch is on its way while one is worked on. Times are read to the millisecond, so a batch begins with the millisecond of
- * the last row, less the rows of it that were given.
- * @param statement of `$1` account, `$2` time, `$3` ids that were given, `$4` rows, and what follows in `values`.
+ * Both lists of fills are those of the first report; what busts and corrections made of them is looked at order by order.
+ * A condition that the planner takes for rare would keep it from the index. An execution id ends behind the last colon.
  */
-async function* batches<Row extends object>(
+const bookedList = `SELECT v.alpaca_order_id::text AS id, split_part(v.broker_execution_id, ':', -1) AS fill, v.qty::numeric, v.price::numeric, true AS listed
+  FROM execution_order_events v`;
+const reportedList = `SELECT a.order_id::text AS id, split_part(a.activity_id, ':', -1) AS fill, a.qty::numeric, a.price::numeric, true AS listed
+  FROM account_activities a`;
+const isBooked = `v.account_label = $1 AND v.event_type IN ('fill', 'partial_fill')`;
+const isReported = `a.account_label = $1 AND a.activity_type = 'FILL' AND coalesce(a.raw ->> 'previous_execution_id' = '', true)`;
+
+/** Orders beside their fills: only full joins, which are never made row by row, whatever the planner expects. */
+const ledgerRows = (
+  orders: string,
+  booked: string,
+  reported: string,
+): string => `SELECT id AS "brokerOrderId", symbol, side, state,
+    "submittedQty", "submittedAt", "provenanceKnown", imported, fill AS "fillId", qty, price,
+    CASE WHEN b.listed AND r.listed THEN 'both' WHEN b.listed THEN 'booked' WHEN r.listed THEN 'reported' END AS listed
+  FROM (SELECT e.alpaca_order_id::text AS id, ${comparedColumns} FROM executions e WHERE e.account_label = $1 AND ${orders}) e
+  FULL JOIN ((${bookedList} ${booked}) b FULL JOIN (${reportedList} ${reported}) r USING (id, fill, qty, price)) USING (id)`;
+
+/** `$2` account's orders from, `$3` to; `$4` end of their fills. */
+const spanStatement = ledgerRows(
+  'e.submitted_at >= $2 AND e.submitted_at < $3',
+  `WHERE ${isBooked} AND v.event_ts >= $2 AND v.event_ts < $4`,
+  `WHERE ${isReported} AND a.activity_ts >= $2 AND a.activity_ts < $4`,
+);
+
+/** Orders before `$2` that are open, with the fills that the spans after it do not hold. */
+const openBefore = `e.submitted_at < $2 AND e.state NOT IN ${terminalStates}`;
+const openStatement = ledgerRows(
+  openBefore,
+  `JOIN executions e ON e.id = v.execution_id AND e.account_label = $1 AND ${openBefore} WHERE ${isBooked} AND v.event_ts < $2`,
+  `JOIN executions e ON e.account_label = $1 AND e.alpaca_order_id = a.order_id AND ${openBefore} WHERE ${isReported} AND a.activity_ts < $2`,
+);
+
+/** Where a batch that begins at `$2` ends: as text, because microseconds count. */
+const spanEndStatement = `SELECT submitted_at AS reach, submitted_at::text AS next FROM executions
+  WHERE account_label = $1 AND submitted_at > $2 AND submitted_at < $3 ORDER BY submitted_at OFFSET ${ordersPerBatch} LIMIT 1`;
+
+/** The next batch is on its way while one is worked on. */
+async function* listOrders(
   pool: Pool,
-  statement: string,
   account: AccountLabel,
   from: Instant | null,
-  values: readonly unknown[],
-  keyOf: (row: Row) => readonly [at: Instant, id: string],
-): AsyncGenerator<readonly Row[]> {
-  let given: readonly string[] = [];
-  const fetch = (at: Instant): Promise<Row[]> => {
-    const rows = pool
-      .query<Row>(statement, [account, new Date(at), given, rowsPerBatch, ...values])
-      .then((result) => result.rows);
-    // Whoever gives up the list half-way waits for none of it.
-    rows.catch(() => undefined);
-    return rows;
+  until: Instant,
+): AsyncGenerator<LedgerBatch> {
+  const end = new Date(until).toISOString();
+  const read = async (at: string): Promise<LedgerBatch & { readonly next: string | null }> => {
+    const ends = await pool.query<{ reach: Instant; next: string }>(spanEndStatement, [account, at, end]);
+    const { reach, next } = ends.rows[0] ?? { reach: null, next: null };
+    const { rows } = await pool.query<LedgerRow>(spanStatement, [account, at, next ?? end, next ?? 'infinity']);
+    return { rows, reach, next };
   };
-  let at = from ?? 0;
-  let upcoming: Promise<Row[]> | null = fetch(at);
+  const begin = (at: string): ReturnType<typeof read> => {
+    const batch = read(at);
+    // Whoever gives up the list half-way waits for none of it.
+    batch.catch(() => undefined);
+    return batch;
+  };
+  if (from !== null) {
+    const before = Math.min(from, until);
+    const { rows } = await pool.query<LedgerRow>(openStatement, [account, new Date(before)]);
+    yield { rows, reach: before };
+  }
+  let upcoming: ReturnType<typeof read> | null = begin(from === null ? '-infinity' : new Date(from).toISOString());
   while (upcoming !== null) {
-    const rows: Row[] = await upcoming;
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    const before = at;
-    [at] = keyOf(last);
-    const here: string[] = [];
-    for (let index = rows.length - 1; index >= 0; index -= 1) {
-      const [time, id] = keyOf(rows[index] ?? last);
-      if (time !== at) break;
-      here.push(id);
-    }
-    given = at === before ? [...given, ...here] : here;
-    upcoming = rows.length < rowsPerBatch ? null : fetch(at);
-    yield rows;
+    const { rows, reach, next }: Awaited<ReturnType<typeof read>> = await upcoming;
+    upcoming = next === null ? null : begin(next);
+    yield { rows, reach };
   }
 }
 
-const ordersStatement = (which: 'range' | 'open'): string => `SELECT ${listedColumns} FROM executions e
-  WHERE e.account_label = $1 AND e.submitted_at >= $2 AND e.alpaca_order_id <> ALL($3::text[]) AND e.submitted_at < $5
-    ${which === 'open' ? `AND e.state NOT IN ${terminalStates}` : ''}
-  ORDER BY e.submitted_at, e.alpaca_order_id LIMIT $4`;
+/** Cash that activities other than fills moved, by their own amount. */
+const postedCash = `(SELECT coalesce(sum(a.net_amount), 0)::text FROM account_activities a WHERE a.account_label = $1 AND a.activity_type <> 'FILL')`;
 
-/**
- * Fills as they were first reported; what busts and corrections made of them is looked at order by order. A condition that
- * the planner takes for rare would keep it from the index.
- */
-const fillStatements = {
-  booked: `SELECT alpaca_order_id AS "brokerOrderId", broker_execution_id AS "executionId", qty, price, event_ts AS at
-    FROM execution_order_events
-    WHERE account_label = $1 AND event_type IN ('fill', 'partial_fill') AND event_ts >= $2 AND broker_execution_id <> ALL($3::text[])
-    ORDER BY event_ts, broker_execution_id LIMIT $4`,
-  reported: `SELECT order_id AS "brokerOrderId", activity_id AS "executionId", qty, price, activity_ts AS at
-    FROM account_activities
-    WHERE account_label = $1 AND activity_type = 'FILL' AND coalesce(raw ->> 'previous_execution_id' = '', true)
-      AND activity_ts >= $2 AND activity_id <> ALL($3::text[])
-    ORDER BY activity_ts, activity_id LIMIT $4`,
-} as const;
-
-/** Cash that stored activities moved up to a moment, or at all: fills by price and side, everything else by its own amount. */
-const cashMoved = (before: string | null): string => `(
-  (SELECT coalesce(-sum(m.signed_qty * m.price), 0) FROM fill_movements m
-    WHERE m.account_label = $1${before === null ? '' : ` AND m.moved_at < ${before}`})
+/** Cash that all activities moved before a moment. */
+const cashMovedBefore = (at: string): string => `(
+  (SELECT coalesce(-sum(m.signed_qty * m.price), 0) FROM fill_movements m WHERE m.account_label = $1 AND m.moved_at < ${at})
   + (SELECT coalesce(sum(a.net_amount), 0) FROM account_activities a
-      WHERE a.account_label = $1 AND a.activity_type <> 'FILL'${before === null ? '' : ` AND a.activity_ts < ${before}`}))::text`;
+      WHERE a.account_label = $1 AND a.activity_type <> 'FILL' AND a.activity_ts < ${at}))::text`;
 
 /** Fills of a symbol that are followed one by one to know the average price of what is held. */
 const averagedFills = 10_000;
@@ -181,18 +200,77 @@ const since = (list: string, at: string): string => `FROM ${list} AS f
   LEFT JOIN jsonb_to_recordset($3::jsonb) AS later (symbol text, as_of timestamptz) ON later.symbol = f.symbol
   WHERE f.account_label = $1 AND f.${at} > coalesce($2::timestamptz, '-infinity') AND (later.as_of IS NULL OR f.${at} > later.as_of)`;
 
-const readPositions = async (client: Queryable, account: AccountLabel): Promise<readonly LedgerPosition[]> => {
+/** What fills moved of one symbol: shares, and the cash they cost. */
+interface Movements {
+  readonly qty: Decimal;
+  readonly cost: Decimal;
+  readonly fills: number;
+  readonly lastFillAt: Instant;
+}
+type MovementsSince = (
+  asOf: Instant | null,
+  later: readonly { readonly symbol: string; readonly as_of: Instant }[],
+) => Promise<ReadonlyMap<string, Movements>>;
+
+/** Fills summed up at a time: a statement has a time limit, and a history has none. */
+const summedFills = 400_000;
+
+const movementsEndStatement = `SELECT event_ts::text AS at FROM execution_order_events
+  WHERE account_label = $1 AND event_type IN ('fill', 'partial_fill') AND event_ts > coalesce($2::timestamptz, '-infinity')
+  ORDER BY event_ts OFFSET ${summedFills} LIMIT 1`;
+const movementsStatement = `SELECT f.symbol, sum(f.signed_qty)::text AS qty, sum(f.signed_qty * f.price)::text AS cost, count(*) AS fills,
+  max(f.moved_at) AS "lastFillAt" ${since('fill_movements', 'moved_at')} AND f.moved_at <= $4 GROUP BY f.symbol`;
+
+/** Positions are counted from where they last agreed and cash from the beginning, which is the same until the first agreed. */
+const movementsOnce = (client: Queryable, account: AccountLabel): MovementsSince => {
+  const known = new Map<string, Promise<ReadonlyMap<string, Movements>>>();
+  const read = async (asOf: Instant | null, later: string): Promise<ReadonlyMap<string, Movements>> => {
+    const sums = new Map<string, Movements>();
+    let from = asOf === null ? null : new Date(asOf).toISOString();
+    do {
+      const end: string | null =
+        (await client.query<{ at: string }>(movementsEndStatement, [account, from])).rows[0]?.at ?? null;
+      const { rows } = await client.query<{
+        readonly symbol: string;
+        readonly qty: DecimalText;
+        readonly cost: DecimalText;
+        readonly fills: number;
+        readonly lastFillAt: Instant;
+      }>(movementsStatement, [account, from, later, end ?? 'infinity']);
+      for (const { symbol, qty, cost, fills, lastFillAt } of rows) {
+        const before = sums.get(symbol);
+        sums.set(symbol, {
+          qty: decimal(qty).plus(before?.qty ?? zero),
+          cost: decimal(cost).plus(before?.cost ?? zero),
+          fills: fills + (before?.fills ?? 0),
+          lastFillAt,
+        });
+      }
+      from = end;
+    } while (from !== null);
+    return sums;
+  };
+  return (asOf, later) => {
+    const rows = jsonText(later.map(({ symbol, as_of }) => ({ symbol, as_of: new Date(as_of) })));
+    const key = `${asOf ?? ''} ${rows}`;
+    const sums = known.get(key) ?? read(asOf, rows);
+    known.set(key, sums);
+    return sums;
+  };
+};
+
+const readPositions = async (
+  client: Queryable,
+  account: AccountLabel,
+  movements: MovementsSince,
+): Promise<LedgerPositions> => {
   const { asOf, bySymbol } = await readBaselines(client, account);
   const values = [
     account,
     asOf === null ? null : new Date(asOf),
     jsonText([...bySymbol.values()].map(({ symbol, as_of }) => ({ symbol, as_of: new Date(as_of) }))),
   ];
-  const sums = await client.query<{ symbol: string; qty: DecimalText; fills: number; last_fill_at: Instant }>(
-    `SELECT f.symbol, sum(f.signed_qty)::text AS qty, count(*) AS fills, max(f.moved_at) AS last_fill_at ${since('fill_movements', 'moved_at')} GROUP BY f.symbol`,
-    values,
-  );
-  const sumOf = new Map(sums.rows.map((row) => [row.symbol, row]));
+  const sumOf = await movements(asOf, [...bySymbol.values()]);
   const opening = (symbol: string) => {
     const baseline = bySymbol.get(symbol);
     const average = baseline?.avg_entry_price ?? null;
@@ -201,28 +279,32 @@ const readPositions = async (client: Queryable, account: AccountLabel): Promise<
       averageEntry: baseline === undefined ? zero : average === null ? null : decimal(average),
     };
   };
-  const held = (symbol: string): Decimal => opening(symbol).qty.plus(decimal(sumOf.get(symbol)?.qty ?? '0'));
-  const followed = sums.rows.filter(({ symbol, fills }) => fills <= averagedFills && !held(symbol).eq(zero));
+  const held = (symbol: string): Decimal => opening(symbol).qty.plus(sumOf.get(symbol)?.qty ?? zero);
+  const followed = [...sumOf].flatMap(([symbol, { fills }]) =>
+    fills <= averagedFills && !held(symbol).eq(zero) ? [symbol] : [],
+  );
   const fills = await client.query<{ symbol: string; side: Side; qty: DecimalText; price: DecimalText }>(
     `SELECT f.symbol, f.side, f.qty, f.price ${since('booked_fills', 'executed_at')} AND f.symbol = ANY($4)
       ORDER BY f.executed_at, f.broker_execution_id`,
-    [...values, followed.map(({ symbol }) => symbol)],
+    [...values, followed],
   );
-  const averages = new Map(followed.map(({ symbol }) => [symbol, opening(symbol)]));
+  const averages = new Map(followed.map((symbol) => [symbol, opening(symbol)]));
   for (const { symbol, side, qty, price } of fills.rows) {
     const before = averages.get(symbol);
     if (before !== undefined)
       averages.set(symbol, positionAfterFill(before, { side, qty: decimal(qty), price: decimal(price) }));
   }
-  return [...new Set([...bySymbol.keys(), ...sumOf.keys()])].map((symbol): LedgerPosition => {
+  const positions = [...new Set([...bySymbol.keys(), ...sumOf.keys()])].map((symbol): LedgerPosition => {
     const sum = sumOf.get(symbol);
     return {
       symbol,
       qty: held(symbol),
       averageEntry: sum === undefined ? opening(symbol).averageEntry : (averages.get(symbol)?.averageEntry ?? null),
-      lastFillAt: sum?.last_fill_at ?? null,
+      lastFillAt: sum?.lastFillAt ?? null,
+      countedFrom: bySymbol.get(symbol)?.as_of ?? asOf,
     };
   });
+  return { positions, agreedAt: asOf };
 };
 
 const storedActivity = (activity: AccountActivity, account: AccountLabel) => ({
@@ -309,7 +391,7 @@ const marksStatement = `SELECT
      FROM reconciliation_breaks WHERE account_label = $1 AND break_type = 'cash_mismatch' AND status = 'accepted'
     ORDER BY theirs ->> 'as_of' DESC LIMIT 1) AS accepted,
   (SELECT json_build_object('cash', cash::text, 'as_of', to_char(as_of AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'net',
-            ${cashMoved('s.as_of')})
+            ${cashMovedBefore('s.as_of')})
      FROM position_snapshots s WHERE account_label = $1 AND kind = 'day_start' AND complete ORDER BY as_of LIMIT 1) AS begun`;
 
 /** The newest of what a run agreed on and what a person accepted; before either, the first day that was begun. */
@@ -342,53 +424,67 @@ export const postgresReconciliationLedger = (
   pool: Pool,
   { account, telemetry }: ReconciliationLedgerConfig,
 ): ReconciliationLedger => {
-  const currentRows = (client: Queryable, runId: string, now: Instant, written: BreakType[]): CurrentRows => ({
-    order: (brokerOrderId, clientOrderId) => orderOf(client, account, brokerOrderId, clientOrderId),
+  const currentRows = (client: Queryable, runId: string, now: Instant, written: BreakType[]): CurrentRows => {
+    const movements = movementsOnce(client, account);
+    return {
+      order: (brokerOrderId, clientOrderId) => orderOf(client, account, brokerOrderId, clientOrderId),
 
-    isInFlight: async (clientOrderId) => {
-      const { rowCount } = await client.query(
-        `SELECT FROM broker_receipts WHERE account_label = $1 AND client_order_id = $2 AND operation = 'submit'
-           AND (state <> 'settled' OR outcome = 'unknown') LIMIT 1`,
-        [account, clientOrderId],
-      );
-      return rowCount !== 0;
-    },
+      submitOf: async (clientOrderId) => {
+        const { rows } = await client.query<{ open: boolean | null }>(
+          `SELECT bool_or(state <> 'settled' OR outcome = 'unknown') AS open FROM broker_receipts
+            WHERE account_label = $1 AND client_order_id = $2 AND operation = 'submit'`,
+          [account, clientOrderId],
+        );
+        const open = rows[0]?.open ?? null;
+        return open === null ? 'none' : open ? 'in_flight' : 'settled';
+      },
 
-    positions: () => readPositions(client, account),
+      standingOrders: async (brokerOrderIds) => {
+        const { rows } = await client.query<{ id: string }>(
+          `SELECT DISTINCT order_ref AS id FROM reconciliation_breaks
+            WHERE account_label = $1 AND status IN ('open', 'escalated', 'accepted') AND order_ref = ANY($2)`,
+          [account, brokerOrderIds],
+        );
+        return new Set(rows.map(({ id }) => id));
+      },
 
-    activitiesNet: async () => {
-      const { rows } = await client.query<{ net: DecimalText }>(`SELECT ${cashMoved(null)} AS net`, [account]);
-      return decimal(rows[0]?.net ?? '0');
-    },
+      positions: () => readPositions(client, account, movements),
 
-    saveActivities: (activities) => saveActivities(client, account, activities),
+      activitiesNet: async () => {
+        const { rows } = await client.query<{ net: DecimalText }>(`SELECT ${postedCash} AS net`, [account]);
+        const fills = await movements(null, []);
+        return [...fills.values()].reduce((net, { cost }) => net.minus(cost), decimal(rows[0]?.net ?? '0'));
+      },
 
-    booked: async (executionIds) => {
-      if (executionIds.length === 0) return new Set();
-      const { rows } = await client.query<{ id: string }>(
-        `SELECT ${bare('broker_execution_id')} AS id FROM execution_order_events
+      saveActivities: (activities) => saveActivities(client, account, activities),
+
+      booked: async (executionIds) => {
+        if (executionIds.length === 0) return new Set();
+        const { rows } = await client.query<{ id: string }>(
+          `SELECT ${bare('broker_execution_id')} AS id FROM execution_order_events
           WHERE account_label = $1 AND ${bare('broker_execution_id')} = ANY($2) AND broker_execution_id IS NOT NULL
             AND event_type IN ('fill', 'partial_fill', 'trade_bust', 'trade_correct')`,
-        [account, executionIds.map(executionIdOf)],
-      );
-      const known = new Set(rows.map(({ id }) => id));
-      return new Set(executionIds.filter((id) => known.has(executionIdOf(id))));
-    },
+          [account, executionIds.map(executionIdOf)],
+        );
+        const known = new Set(rows.map(({ id }) => id));
+        return new Set(executionIds.filter((id) => known.has(executionIdOf(id))));
+      },
 
-    record: async (found) => {
-      const isNew = await recordBreak(client, { account, runId, now }, found);
-      if (isNew) written.push(found.type);
-      return isNew;
-    },
-  });
+      record: async (found) => {
+        const isNew = await recordBreak(client, { account, runId, now }, found);
+        if (isNew) written.push(found.type);
+        return isNew;
+      },
+    };
+  };
 
   return {
     beginRun: async (scope: ReconciliationScope, scheduledFor, now) => {
       const result = await pool.query<{ id: string }>(
         `INSERT INTO reconciliation_runs AS run (account_label, scope, scheduled_for, status, sources, checked, breaks, healed, started_at)
          VALUES ($1, $2, $3, 'running', '{}', 0, 0, 0, $4)
-         ON CONFLICT (account_label, scope, scheduled_for) DO UPDATE SET started_at = excluded.started_at, status = 'running'
-           WHERE run.status <> 'completed'
+         ON CONFLICT (account_label, scope, scheduled_for) DO UPDATE SET started_at = excluded.started_at, status = 'running',
+           finished_at = NULL WHERE run.status <> 'completed'
          RETURNING id`,
         [account, scope, new Date(scheduledFor), new Date(now)],
       );
@@ -397,10 +493,14 @@ export const postgresReconciliationLedger = (
 
     finishRun: async (runId, { sources, checked, completed }, now) => {
       const { rows } = await pool.query<{ breaks: number; healed: number }>(
-        `UPDATE reconciliation_runs AS run SET status = $2, sources = $3, checked = $4, breaks = found.breaks, healed = found.healed, finished_at = $5
-           FROM (SELECT count(*)::int AS breaks, count(*) FILTER (WHERE status = 'healed')::int AS healed
-                   FROM reconciliation_breaks WHERE run_id = $1) AS found
-          WHERE run.id = $1 RETURNING run.breaks, run.healed`,
+        // Two may be at the same run: what one of them completed, a failure of the other does not take back.
+        `WITH found AS (
+           SELECT count(*)::int AS breaks, count(*) FILTER (WHERE status = 'healed')::int AS healed FROM reconciliation_breaks WHERE run_id = $1
+         ), finished AS (
+           UPDATE reconciliation_runs AS run SET status = $2, sources = $3, checked = $4, breaks = found.breaks, healed = found.healed, finished_at = $5
+             FROM found WHERE run.id = $1 AND run.status <> 'completed'
+         )
+         SELECT breaks, healed FROM found WHERE EXISTS (SELECT FROM reconciliation_runs WHERE id = $1)`,
         [runId, completed ? 'completed' : 'failed', jsonText(sources), checked, new Date(now)],
       );
       const [counts] = rows;
@@ -429,18 +529,7 @@ export const postgresReconciliationLedger = (
       return rows[0] === undefined ? null : calendarDay(rows[0].day);
     },
 
-    orders: async function* (from, until) {
-      const list = (which: 'range' | 'open', since: Instant | null, end: Instant) =>
-        batches<ListedOrder>(pool, ordersStatement(which), account, since, [new Date(end)], (row) => [
-          row.submittedAt,
-          row.brokerOrderId,
-        ]);
-      if (from !== null) yield* list('open', null, Math.min(from, until));
-      yield* list('range', from, until);
-    },
-
-    fills: (list, from) =>
-      batches<ListedFill>(pool, fillStatements[list], account, from, [], (row) => [row.at, row.executionId]),
+    orders: (from, until) => listOrders(pool, account, from, until),
 
     activitiesFrom: async (from) => {
       const start = new Date(newYorkInstant(from, '00:00'));

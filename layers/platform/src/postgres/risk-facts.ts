@@ -1,4 +1,6 @@
 import {
+  breakHandling,
+  breakTypes,
   decimal,
   newYorkDate,
   parseInstant,
@@ -43,6 +45,8 @@ interface FactsRow {
     positions: { symbol: Ticker; qty: string; market_value: string }[];
   } | null;
   readonly last_sync_at: Instant | null;
+  readonly last_reconciliation_at: Instant | null;
+  readonly open_critical_breaks: number;
   readonly commitments: {
     client_order_id: string | null;
     symbol: Ticker;
@@ -72,18 +76,18 @@ interface FactsRow {
 /**
  * One statement, so that every fact is of one snapshot. `$1` account label, `$2` now, `$3` New York date of now, `$4`
  * client order id that is being claimed (its own commitment is left out), or null; with one, decisions that are merely
- * queued are left out too, because each of them is judged at its own claim.
+ * queued are left out too, because each of them is judged at its own claim; `$5` breaks that hold their symbol to exits.
  * Amounts are cast to text because JSON numbers would lose digits.
  *
- * What was filled counts as a commitment until a snapshot that was taken after the order's last update shows it as a
- * position; a fill may count twice until then, never not at all. Without a snapshot every fill of the day counts. Ended
+ * What was filled counts as a commitment until a snapshot that was taken two seconds after the order's last update shows it
+ * as a position: the broker's lists lag behind its single orders. A fill may count twice until then, never not at all. Without a snapshot every fill of the day counts. Ended
  * orders are looked for among those of the last week, which every order of ours ends within, so that an index finds them.
  */
 const statement = `
 WITH latest AS (
   SELECT * FROM position_snapshots WHERE account_label = $1 AND complete AND as_of <= $2 ORDER BY as_of DESC, created_at DESC LIMIT 1
 ), seen AS (
-  SELECT coalesce((SELECT as_of FROM latest), ($3::date)::timestamp AT TIME ZONE 'America/New_York' - interval '1 microsecond') AS until
+  SELECT coalesce((SELECT as_of FROM latest) - interval '2 seconds', ($3::date)::timestamp AT TIME ZONE 'America/New_York' - interval '1 microsecond') AS until
 ), pending AS (
   SELECT e.*, e.state IN ('denied', 'filled', 'canceled', 'expired', 'replaced', 'rejected') AS ended,
          CASE WHEN e.state IN ('denied', 'filled', 'canceled', 'expired', 'replaced', 'rejected') THEN 0 ELSE e.submitted_qty - e.filled_qty END
@@ -109,6 +113,11 @@ SELECT
   (SELECT max(finished_at) FROM reconciliation_runs
     WHERE account_label = $1 AND scope = 'orders' AND status = 'completed'
       AND scheduled_for > $2::timestamptz - interval '1 day') AS last_sync_at,
+  (SELECT max(finished_at) FROM reconciliation_runs
+    WHERE account_label = $1 AND scope IN ('nightly', 'positions') AND status = 'completed'
+      AND scheduled_for > $2::timestamptz - interval '2 days') AS last_reconciliation_at,
+  (SELECT count(*)::int FROM reconciliation_breaks
+    WHERE account_label = $1 AND status IN ('open', 'escalated') AND severity = 'critical') AS open_critical_breaks,
   (SELECT coalesce(json_agg(commitment), '[]') FROM (
      SELECT e.client_order_id, e.symbol, e.side, e.order_type, e.pending_qty::text AS qty,
             coalesce(d.limit_price, d.reference_price, e.avg_fill_price, e.broker_limit_price)::text AS price,
@@ -130,7 +139,7 @@ SELECT
         AND NOT EXISTS (SELECT FROM broker_receipts r WHERE r.trade_decision_id = d.id)
    ) AS commitment) AS commitments,
   (SELECT coalesce(json_agg(DISTINCT symbol), '[]') FROM reconciliation_breaks
-    WHERE account_label = $1 AND status IN ('open', 'escalated') AND break_type IN ('external_order', 'position_qty_mismatch')
+    WHERE account_label = $1 AND status IN ('open', 'escalated') AND break_type = ANY($5)
       AND symbol IS NOT NULL) AS reduce_only_symbols,
   (SELECT json_build_object(
             'last_minute', count(*) FILTER (WHERE claimed_at > $2::timestamptz - interval '60 seconds'),
@@ -205,6 +214,8 @@ const commitmentPrice = (
   return valued.gt(zero) ? valued : unknownPrice;
 };
 
+const reduceOnlyBreaks = breakTypes.filter((type) => breakHandling[type].containment === 'reduce_only');
+
 /** Reads the facts on an open transaction, under whatever lock it holds. */
 export const readRiskFacts = async (
   client: Queryable,
@@ -214,7 +225,7 @@ export const readRiskFacts = async (
 ): Promise<RiskFacts> => {
   const result = await client.query<FactsRow>({
     text: statement,
-    values: [account, new Date(now), newYorkDate(now), claiming],
+    values: [account, new Date(now), newYorkDate(now), claiming, reduceOnlyBreaks],
   });
   const [row] = result.rows;
   if (row === undefined) throw new Error('expected one row of risk facts, found none');
@@ -229,6 +240,8 @@ export const readRiskFacts = async (
     session: sessionAt(now, calendar),
     account: snapshot,
     lastOrderSyncAt: row.last_sync_at,
+    lastReconciliationAt: row.last_reconciliation_at,
+    openCriticalBreaks: row.open_critical_breaks,
     commitments: row.commitments.map((one) => ({
       kind: one.kind,
       symbol: one.symbol,

@@ -12,7 +12,7 @@ import {
   type UnresolvedReceipt,
 } from '@torghut/domain';
 import { refreshDecisionStatus } from './decision-status.ts';
-import { lockAccount } from './execution-ledger.ts';
+import { correlationId, lockAccount } from './execution-ledger.ts';
 import type { OrderTransactions } from './order-transactions.ts';
 import { addToOutbox } from './outbox-store.ts';
 import { inTransaction, type Pool } from './pool.ts';
@@ -64,7 +64,7 @@ export const unresolvedReceipts = (
             permit: {
               receiptId: row.id,
               fencingToken: row.fencing_token,
-              correlationId: `torghut-${row.id.replaceAll('-', '').slice(0, 20)}`,
+              correlationId: correlationId(request.data.order.clientOrderId, row.adapter),
             },
             adapter: row.adapter,
             request: request.data,
@@ -77,14 +77,14 @@ export const unresolvedReceipts = (
       });
     },
 
-    recheckLater: (receipt, absent, nextCheckAt) =>
+    recheckLater: (receipt, absent, { now, nextCheckAt }) =>
       inTransaction(pool, async (client) => {
         await lockAccount(client, account);
         const result = await client.query(
           `UPDATE broker_receipts SET next_check_at = $3, check_count = check_count + $4,
-             state = 'settled', outcome = 'unknown', settled_at = coalesce(settled_at, lease_expires_at)
+             state = 'settled', outcome = 'unknown', settled_at = coalesce(settled_at, $5)
            WHERE id = $1 AND fencing_token = $2 AND (state = 'io' OR outcome = 'unknown')`,
-          [receipt.permit.receiptId, receipt.permit.fencingToken, new Date(nextCheckAt), absent ? 1 : 0],
+          [receipt.permit.receiptId, receipt.permit.fencingToken, new Date(nextCheckAt), absent ? 1 : 0, new Date(now)],
         );
         if (result.rowCount !== 1) return;
         const { request, permit } = receipt;
@@ -139,8 +139,8 @@ export const unresolvedReceipts = (
       const aged = `SELECT id, client_order_id, symbol, adapter, coalesce(io_at, claimed_at) AS sent_at, check_count FROM broker_receipts
         WHERE account_label = $1 AND operation = 'submit' AND ${isOpen} AND coalesce(io_at, claimed_at) <= $2`;
       const settled = `SELECT b.id FROM reconciliation_breaks b WHERE b.account_label = $1 AND b.status = 'open' AND CASE b.break_type
-          WHEN 'unknown_receipt_aged' THEN EXISTS (SELECT FROM broker_receipts r WHERE r.id::text = b.ours ->> 'receipt' AND NOT ${isOpen.replaceAll(/\b(state|outcome)\b/g, 'r.$1')})
-          WHEN 'stuck_pending_cancel' THEN EXISTS (SELECT FROM executions e WHERE e.id::text = b.ours ->> 'execution' AND e.state IN ${terminalStates})
+          WHEN 'unknown_receipt_aged' THEN EXISTS (SELECT FROM broker_receipts r WHERE r.id = (b.ours ->> 'receipt')::uuid AND NOT ${isOpen.replaceAll(/\b(state|outcome)\b/g, 'r.$1')})
+          WHEN 'stuck_pending_cancel' THEN EXISTS (SELECT FROM executions e WHERE e.id = (b.ours ->> 'execution')::uuid AND e.state IN ${terminalStates})
         END`;
       const agedValues = [account, new Date(now - limits.unknownOutcomeSeconds * second)];
       if ((await nothing(aged, agedValues)) && (await nothing(settled, [account]))) return;

@@ -51,6 +51,14 @@ export interface BurnInReads {
     readonly p95: number;
   }[];
   readonly open_breaks: readonly { readonly break_type: string; readonly severity: string; readonly count: number }[];
+  readonly reconciliation: {
+    /** Runs that were due in the span. */
+    readonly runs: readonly { readonly scope: string; readonly status: string; readonly count: number }[];
+    /** Nightly runs completed in the span or, should it be shorter than a day, in the day before its end. */
+    readonly nightly_completed: number;
+    /** Nightly runs that failed after the last one that was completed. */
+    readonly nightly_failed_since: number;
+  };
   readonly windows: {
     readonly finished: number;
     readonly session_finished: number;
@@ -66,6 +74,7 @@ const from = '$2::timestamptz';
 const to = '$3::timestamptz';
 const receipts = `broker_receipts WHERE account_label = $1 AND operation = 'submit' AND claimed_at BETWEEN ${from} AND ${to}`;
 const decisions = `trade_decisions WHERE account_label = $1 AND event_ts BETWEEN ${from} AND ${to}`;
+const nightly = `reconciliation_runs WHERE account_label = $1 AND scope = 'nightly'`;
 const changes = `SELECT adapter, symbol, state, breaker, health_reason, actor, reason, at, created_at,
     lag(state, 1, 'enabled') OVER history AS previous_state, lag(breaker, 1, 'closed') OVER history AS previous_breaker
   FROM adapter_states WHERE account_label = $1 AND at <= ${to}
@@ -100,7 +109,8 @@ const statement = `SELECT
   ) AS submits,
   json_build_object(
     'total', (SELECT count(*) FROM ${receipts} AND (outcome = 'unknown' OR resolved_at IS NOT NULL)),
-    'open', (SELECT count(*) FROM ${receipts} AND (outcome = 'unknown' OR (state = 'io' AND lease_expires_at <= ${to}))),
+    'open', (SELECT count(*) FROM broker_receipts WHERE account_label = $1 AND operation = 'submit' AND claimed_at <= ${to}
+      AND (outcome = 'unknown' OR (state = 'io' AND lease_expires_at <= ${to}))),
     'resolved_as', ${rowsOf(`SELECT outcome, count(*) AS count,
         max(extract(epoch FROM resolved_at - coalesce(io_at, claimed_at)))::float8 AS slowest_seconds
       FROM ${receipts} AND resolved_at IS NOT NULL GROUP BY outcome ORDER BY outcome`)}
@@ -118,7 +128,15 @@ const statement = `SELECT
           FROM ${receipts} AND outcome = 'acknowledged' AND io_at IS NOT NULL) a
     GROUP BY adapter ORDER BY adapter`)} AS time_to_ack_ms,
   ${rowsOf(`SELECT break_type, severity, count(*) AS count FROM reconciliation_breaks
-    WHERE account_label = $1 AND status = 'open' GROUP BY break_type, severity ORDER BY break_type, severity`)} AS open_breaks,
+    WHERE account_label = $1 AND status IN ('open', 'escalated') GROUP BY break_type, severity ORDER BY break_type, severity`)} AS open_breaks,
+  json_build_object(
+    'runs', ${rowsOf(`SELECT scope, status, count(*) AS count FROM reconciliation_runs
+      WHERE account_label = $1 AND scheduled_for BETWEEN ${from} AND ${to} GROUP BY scope, status ORDER BY scope, status`)},
+    'nightly_completed', (SELECT count(*) FROM ${nightly} AND status = 'completed'
+      AND finished_at BETWEEN least(${from}, ${to} - interval '26 hours') AND ${to}),
+    'nightly_failed_since', (SELECT count(*) FROM ${nightly} AND status = 'failed' AND scheduled_for <= ${to} AND scheduled_for >
+      coalesce((SELECT max(scheduled_for) FROM ${nightly} AND status = 'completed' AND scheduled_for <= ${to}), '-infinity'))
+  ) AS reconciliation,
   ${rowOf(`SELECT count(*) AS finished, count(*) FILTER (WHERE session_open) AS session_finished,
       coalesce(sum(signals_evaluated), 0) AS signals_evaluated
     FROM signal_windows WHERE account_label = $1 AND consumer = 'trading' AND finished_at IS NOT NULL

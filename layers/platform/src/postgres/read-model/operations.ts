@@ -63,20 +63,25 @@ export interface CycleRow {
   readonly code_hash: string;
 }
 
+/** A run of the order sync or of a reconciliation. */
+export interface RunRow {
+  readonly scope: string;
+  readonly status: string;
+  readonly scheduled_for: string;
+  readonly finished_at: string | null;
+  readonly breaks: number;
+  readonly healed: number;
+}
+
 /** The state of the control plane at one moment, as stored. */
 export interface Operations {
   readonly controls: readonly ControlRow[];
   readonly adapters: readonly AdapterRow[];
   readonly capitalStages: readonly CapitalStageRow[];
   readonly lastCycle: CycleRow | null;
-  readonly lastReconcile: {
-    readonly scope: string;
-    readonly status: string;
-    readonly scheduled_for: string;
-    readonly finished_at: string | null;
-    readonly breaks: number;
-    readonly healed: number;
-  } | null;
+  /** The newest comparison with the broker, nightly or within the session. */
+  readonly lastReconcile: RunRow | null;
+  readonly lastOrderSync: RunRow | null;
   readonly universe: {
     readonly status: UniverseStatus;
     readonly reason: UniverseReason;
@@ -103,6 +108,12 @@ export interface Operations {
 /** The capital stages a person can look at; a larger catalog is a listing of its own. */
 const listedRows = 500;
 
+const newestRun = (scopes: string): string =>
+  rowOf(`SELECT scope, status, ${instantText('scheduled_for')} AS scheduled_for, ${instantText('finished_at')} AS finished_at,
+      breaks, healed
+    FROM reconciliation_runs r WHERE account_label = $1 AND scope IN (${scopes}) AND r.scheduled_for <= $2
+    ORDER BY r.scheduled_for DESC, scope`);
+
 const statement = `SELECT
   ${rowsOf(`SELECT control, engaged, value, reasons, actor, note, clean_evaluations, ${instantText('at')} AS at
     FROM trading_controls WHERE account_label = $1 AND superseded_at IS NULL ORDER BY control`)} AS controls,
@@ -120,10 +131,8 @@ const statement = `SELECT
     FROM signal_windows w
     WHERE account_label = $1 AND consumer = 'trading' AND w.window_start <= $2
     ORDER BY w.window_start DESC`)} AS "lastCycle",
-  ${rowOf(`SELECT scope, status, ${instantText('scheduled_for')} AS scheduled_for, ${instantText('finished_at')} AS finished_at,
-      breaks, healed
-    FROM reconciliation_runs r WHERE account_label = $1 AND r.scheduled_for <= $2
-    ORDER BY r.scheduled_for DESC, scope`)} AS "lastReconcile",
+  ${newestRun(`'nightly', 'positions'`)} AS "lastReconcile",
+  ${newestRun(`'orders'`)} AS "lastOrderSync",
   ${rowOf(`SELECT status, reason, cardinality(symbols) AS symbols_count, ${epochMs('fetched_at')} AS fetched_at
     FROM universe_resolutions WHERE account_label = $1 AND resolved_at <= $2
     ORDER BY resolved_at DESC`)} AS universe,

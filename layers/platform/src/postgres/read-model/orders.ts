@@ -1,6 +1,7 @@
 import type { AccountLabel, DecisionStatus, Instant, OrderState, Ticker } from '@torghut/domain';
 import type { Queryable } from '../pool.ts';
-import { decimalColumn, instantParameter, instantText, onlyRow } from './sql.ts';
+import { type DecisionView, decisionView, type ExecutionView, executionView } from './shared-rows.ts';
+import { instantParameter, instantText, onlyRow } from './sql.ts';
 
 /** Which rows to list, newest first. */
 export interface RowFilter<Status extends string> {
@@ -11,22 +12,9 @@ export interface RowFilter<Status extends string> {
   readonly limit: number;
 }
 
-/** A decision as listed; quantities are decimal text, times are UTC text. */
-export interface DecisionRow {
-  readonly id: string;
-  readonly strategy_id: string;
-  readonly symbol: string;
-  readonly timeframe: string;
-  readonly action: string;
-  readonly qty: string;
-  readonly status: DecisionStatus;
-  readonly reasons: readonly string[];
-  readonly reason_details: unknown;
-  readonly decision_identity: string;
-  readonly content_hash: string;
-  readonly event_ts: string;
+/** A decision as listed. */
+export interface DecisionRow extends DecisionView {
   readonly created_at: string;
-  readonly executed_at: string | null;
   readonly account_label: string;
 }
 
@@ -37,55 +25,25 @@ export const listDecisions = async (
   { symbol, since, status, limit }: RowFilter<DecisionStatus>,
 ): Promise<DecisionRow[]> => {
   const { rows } = await db.query<DecisionRow>(
-    `SELECT id, strategy_id, symbol, timeframe, action, ${decimalColumn('qty')} AS qty, status, reasons, reason_details,
-       decision_identity, content_hash, ${instantText('event_ts')} AS event_ts, ${instantText('created_at')} AS created_at,
-       ${instantText('executed_at')} AS executed_at, account_label
-     FROM trade_decisions
-     WHERE account_label = $1
-       AND ($2::text IS NULL OR symbol = $2)
-       AND ($3::timestamptz IS NULL OR trade_decisions.event_ts >= $3)
-       AND ($4::text IS NULL OR status = $4)
-     ORDER BY trade_decisions.event_ts DESC, id
+    `SELECT ${decisionView}, ${instantText('d.created_at')} AS created_at, d.account_label
+     FROM trade_decisions d
+     WHERE d.account_label = $1
+       AND ($2::text IS NULL OR d.symbol = $2)
+       AND ($3::timestamptz IS NULL OR d.event_ts >= $3)
+       AND ($4::text IS NULL OR d.status = $4)
+     ORDER BY d.event_ts DESC, d.id
      LIMIT $5`,
     [account, symbol, instantParameter(since), status, limit],
   );
   return rows;
 };
 
-export interface ExecutionTca {
-  readonly arrival_price: string;
-  readonly arrival_source: string;
-  readonly slippage_bps: string;
-  readonly expected_slippage_bps: string | null;
-  readonly divergence_bps: string | null;
-  readonly shortfall_notional: string;
-  readonly decision_to_ack_ms: number | null;
-  readonly decision_to_fill_ms: number | null;
-}
-
 /** An execution as listed, with its route provenance and, once it is computed, its cost analysis. */
-export interface ExecutionRow {
-  readonly id: string;
+export interface ExecutionRow extends ExecutionView {
   readonly trade_decision_id: string | null;
-  readonly symbol: string;
-  readonly side: string;
   readonly order_type: string;
   readonly time_in_force: string;
-  readonly submitted_qty: string;
-  readonly filled_qty: string;
-  readonly avg_fill_price: string | null;
-  readonly state: OrderState;
-  readonly broker_status: string | null;
-  readonly execution_expected_adapter: string;
-  readonly execution_actual_adapter: string;
-  readonly execution_fallback_reason: string | null;
-  readonly execution_fallback_count: number;
-  readonly provenance_source: string;
-  readonly alpaca_order_id: string;
-  readonly client_order_id: string | null;
   readonly created_at: string;
-  readonly last_update_at: string;
-  readonly tca: ExecutionTca | null;
 }
 
 /** Executions by the time of their submit. */
@@ -95,19 +53,7 @@ export const listExecutions = async (
   { symbol, since, status, limit }: RowFilter<OrderState>,
 ): Promise<ExecutionRow[]> => {
   const { rows } = await db.query<ExecutionRow>(
-    `SELECT e.id, e.trade_decision_id, e.symbol, e.side, e.order_type, e.time_in_force,
-       ${decimalColumn('e.submitted_qty')} AS submitted_qty, ${decimalColumn('e.filled_qty')} AS filled_qty,
-       ${decimalColumn('e.avg_fill_price')} AS avg_fill_price, e.state, e.broker_status, e.execution_expected_adapter,
-       e.execution_actual_adapter, e.execution_fallback_reason, e.execution_fallback_count, e.provenance_source,
-       e.alpaca_order_id, e.client_order_id, ${instantText('e.created_at')} AS created_at,
-       ${instantText('e.last_update_at')} AS last_update_at,
-       CASE WHEN t.id IS NULL THEN NULL ELSE json_build_object(
-         'arrival_price', ${decimalColumn('t.arrival_price')}, 'arrival_source', t.arrival_source,
-         'slippage_bps', ${decimalColumn('t.slippage_bps')},
-         'expected_slippage_bps', ${decimalColumn('t.expected_slippage_bps')},
-         'divergence_bps', ${decimalColumn('t.divergence_bps')},
-         'shortfall_notional', ${decimalColumn('t.shortfall_notional')},
-         'decision_to_ack_ms', t.decision_to_ack_ms, 'decision_to_fill_ms', t.decision_to_fill_ms) END AS tca
+    `SELECT ${executionView}, e.trade_decision_id, e.order_type, e.time_in_force, ${instantText('e.created_at')} AS created_at
      FROM executions e
      LEFT JOIN execution_tca_metrics t ON t.execution_id = e.id
      WHERE e.account_label = $1

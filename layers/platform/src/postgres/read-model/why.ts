@@ -3,15 +3,13 @@ import {
   type AccountLabel,
   type AdapterStateName,
   type BreakerState,
-  type DecisionStatus,
   type ExecutionAdapter,
-  type Hash,
-  type OrderState,
   type ReceiptOutcome,
   type ReceiptState,
   type Side,
 } from '@torghut/domain';
 import type { Queryable } from '../pool.ts';
+import { type DecisionView, decisionView, type ExecutionView, executionView } from './shared-rows.ts';
 import { decimalColumn, instantText } from './sql.ts';
 
 /** Which kind of id the question named. */
@@ -19,20 +17,11 @@ export const subjectKinds = ['decision_id', 'decision_identity', 'client_order_i
 export type SubjectKind = (typeof subjectKinds)[number];
 
 /** A decision as stored, with the rows it points to. Quantities and prices are decimal text, times UTC text. */
-export interface WhyDecision {
-  readonly id: string;
-  readonly decision_identity: Hash;
-  readonly content_hash: string;
-  readonly strategy_id: string;
+export interface WhyDecision extends DecisionView {
   readonly strategy_version: string;
-  readonly symbol: string;
-  readonly timeframe: string;
-  readonly event_ts: string;
-  readonly action: Side;
   readonly intent: string;
   readonly order_type: string;
   readonly time_in_force: string;
-  readonly qty: string;
   readonly limit_price: string | null;
   readonly stop_price: string | null;
   readonly reference_price: string | null;
@@ -40,9 +29,6 @@ export interface WhyDecision {
   readonly confidence: string;
   readonly rationale_codes: readonly string[];
   readonly decision_json: Readonly<Record<string, unknown>>;
-  readonly status: DecisionStatus;
-  readonly reasons: readonly string[];
-  readonly reason_details: Readonly<Record<string, unknown>>;
   readonly window_start: string;
   readonly capital_stage: string;
   readonly universe_hash: string;
@@ -50,7 +36,6 @@ export interface WhyDecision {
   readonly watermark_event_ts: string;
   readonly signal_lag_ms: number;
   readonly expires_at: string;
-  readonly executed_at: string | null;
   readonly feature_contract: { readonly version: string; readonly hash: string };
   readonly window: {
     readonly scheduled_for: string;
@@ -86,6 +71,8 @@ export interface WhyReceipt {
   readonly route: Readonly<Record<string, unknown>> | null;
   readonly decided_at: string | null;
   readonly control_snapshot: unknown;
+  /** What the pre-trade checks saw, as stored; null where none were asked. */
+  readonly risk_checks: unknown;
   /** States and breakers of all adapters, as a whole and for the symbol, in force when the call was claimed. */
   readonly adapter_states: readonly WhyAdapterState[];
 }
@@ -112,45 +99,12 @@ export interface WhyMessage {
   readonly route: Readonly<Record<string, unknown>> | null;
 }
 
-export interface WhyExecution {
-  readonly id: string;
-  readonly client_order_id: string | null;
-  readonly alpaca_order_id: string;
+export interface WhyExecution extends ExecutionView {
   readonly attempt: number;
-  readonly symbol: string;
-  readonly side: Side;
-  readonly submitted_qty: string;
-  readonly filled_qty: string;
-  readonly avg_fill_price: string | null;
-  readonly state: OrderState;
-  readonly broker_status: string | null;
-  readonly execution_expected_adapter: string;
-  readonly execution_actual_adapter: string;
-  readonly execution_fallback_reason: string | null;
-  readonly execution_fallback_count: number;
-  readonly provenance_source: string;
   readonly execution_correlation_id: string | null;
   readonly replaces_id: string | null;
   readonly replaced_by_id: string | null;
   readonly submitted_at: string;
-  readonly last_update_at: string;
-  readonly tca: WhyCost | null;
-}
-
-/** Cost analysis of one execution; prices and notional in USD, rates in basis points. */
-export interface WhyCost {
-  readonly arrival_price: string;
-  readonly arrival_source: string;
-  readonly avg_fill_price: string;
-  readonly filled_qty: string;
-  readonly slippage_bps: string;
-  readonly expected_slippage_bps: string | null;
-  readonly divergence_bps: string | null;
-  readonly shortfall_notional: string;
-  readonly churn_ratio: string;
-  readonly decision_to_ack_ms: number | null;
-  readonly decision_to_fill_ms: number | null;
-  readonly computed_at: string;
 }
 
 export interface WhyEvent {
@@ -158,6 +112,8 @@ export interface WhyEvent {
   readonly alpaca_order_id: string;
   readonly source: string;
   readonly broker_execution_id: string | null;
+  /** The execution that a bust or a correction takes back. */
+  readonly corrects_execution_id: string | null;
   readonly event_type: string;
   readonly status: string | null;
   readonly event_ts: string;
@@ -175,14 +131,15 @@ export interface WhyBreak {
   readonly created_at: string;
 }
 
-/** A fill of the strategy in the symbol, of this order or of another. */
+/** A fill that counts now: not taken back, and as corrected. */
 export interface WhyFill {
   readonly broker_execution_id: string;
   readonly execution_id: string;
+  readonly alpaca_order_id: string;
   readonly side: Side;
   readonly qty: string;
   readonly price: string;
-  readonly event_ts: string;
+  readonly executed_at: string;
 }
 
 /** The stored rows behind one order or decision, oldest first. */
@@ -194,6 +151,8 @@ export interface WhyRows {
   readonly executions: readonly WhyExecution[];
   readonly events: readonly WhyEvent[];
   readonly breaks: readonly WhyBreak[];
+  /** Fills of the orders. */
+  readonly fills: readonly WhyFill[];
   /** Every fill of the decision's strategy in its symbol; null when there are more than can be matched at once. */
   readonly strategyFills: readonly WhyFill[] | null;
 }
@@ -274,15 +233,14 @@ const findSubject = async (db: Queryable, account: AccountLabel, id: string): Pr
 
 const readDecision = async (db: Queryable, account: AccountLabel, id: string): Promise<WhyDecision | null> => {
   const { rows } = await db.query<WhyDecision>(
-    `SELECT d.id, d.decision_identity, d.content_hash, d.strategy_id, d.strategy_version, d.symbol, d.timeframe,
-       ${instantText('d.event_ts')} AS event_ts, d.action, d.intent, d.order_type, d.time_in_force,
-       ${decimalColumn('d.qty')} AS qty, ${decimalColumn('d.limit_price')} AS limit_price,
-       ${decimalColumn('d.stop_price')} AS stop_price, ${decimalColumn('d.reference_price')} AS reference_price,
+    `SELECT ${decisionView}, d.strategy_version, d.intent, d.order_type, d.time_in_force,
+       ${decimalColumn('d.limit_price')} AS limit_price, ${decimalColumn('d.stop_price')} AS stop_price,
+       ${decimalColumn('d.reference_price')} AS reference_price,
        ${instantText('d.reference_price_at')} AS reference_price_at, ${decimalColumn('d.confidence')} AS confidence,
-       d.rationale_codes, d.decision_json, d.status, d.reasons, d.reason_details,
+       d.rationale_codes, d.decision_json,
        ${instantText('d.window_start')} AS window_start, d.capital_stage, d.universe_hash, d.code_hash,
        ${instantText('d.watermark_event_ts')} AS watermark_event_ts, d.signal_lag_ms,
-       ${instantText('d.expires_at')} AS expires_at, ${instantText('d.executed_at')} AS executed_at,
+       ${instantText('d.expires_at')} AS expires_at,
        json_build_object('version', c.version, 'hash', c.hash) AS feature_contract,
        json_build_object('scheduled_for', ${instantText('w.scheduled_for')}, 'started_at', ${instantText('w.started_at')},
          'finished_at', ${instantText('w.finished_at')}, 'rows_read', w.rows_read, 'signals_evaluated', w.signals_evaluated,
@@ -306,6 +264,7 @@ const readReceipts = async (db: Queryable, account: AccountLabel, subject: Subje
        ${instantText('r.io_at')} AS io_at, ${instantText('r.settled_at')} AS settled_at,
        ${instantText('r.resolved_at')} AS resolved_at, ${instantText('r.next_check_at')} AS next_check_at, r.check_count,
        r.request_json -> 'route' AS route, r.request_json ->> 'decided_at' AS decided_at, r.control_snapshot,
+       r.risk_checks,
        (SELECT coalesce(json_agg(json_build_object('adapter', s.adapter, 'symbol', s.symbol, 'state', s.state,
            'breaker', s.breaker, 'health_reason', s.health_reason, 'actor', s.actor, 'reason', s.reason,
            'at', ${instantText('s.at')}) ORDER BY s.adapter, s.symbol NULLS FIRST), '[]')
@@ -334,21 +293,8 @@ const readExecutions = async (db: Queryable, account: AccountLabel, subject: Sub
        JOIN chain ON e.id IN (chain.replaces_id, chain.replaced_by_id)
        WHERE e.account_label = $1
      )
-     SELECT e.id, e.client_order_id, e.alpaca_order_id, e.attempt, e.symbol, e.side,
-       ${decimalColumn('e.submitted_qty')} AS submitted_qty, ${decimalColumn('e.filled_qty')} AS filled_qty,
-       ${decimalColumn('e.avg_fill_price')} AS avg_fill_price, e.state, e.broker_status, e.execution_expected_adapter,
-       e.execution_actual_adapter, e.execution_fallback_reason, e.execution_fallback_count, e.provenance_source,
-       e.execution_correlation_id, e.replaces_id, e.replaced_by_id, ${instantText('e.submitted_at')} AS submitted_at,
-       ${instantText('e.last_update_at')} AS last_update_at,
-       CASE WHEN t.id IS NULL THEN NULL ELSE json_build_object(
-         'arrival_price', ${decimalColumn('t.arrival_price')}, 'arrival_source', t.arrival_source,
-         'avg_fill_price', ${decimalColumn('t.avg_fill_price')}, 'filled_qty', ${decimalColumn('t.filled_qty')},
-         'slippage_bps', ${decimalColumn('t.slippage_bps')},
-         'expected_slippage_bps', ${decimalColumn('t.expected_slippage_bps')},
-         'divergence_bps', ${decimalColumn('t.divergence_bps')},
-         'shortfall_notional', ${decimalColumn('t.shortfall_notional')},
-         'churn_ratio', ${decimalColumn('t.churn_ratio')}, 'decision_to_ack_ms', t.decision_to_ack_ms,
-         'decision_to_fill_ms', t.decision_to_fill_ms, 'computed_at', ${instantText('t.computed_at')}) END AS tca
+     SELECT ${executionView}, e.attempt, e.execution_correlation_id, e.replaces_id, e.replaced_by_id,
+       ${instantText('e.submitted_at')} AS submitted_at
      FROM executions e LEFT JOIN execution_tca_metrics t ON t.execution_id = e.id
      WHERE e.id IN (SELECT id FROM chain)
      ORDER BY e.submitted_at, e.id`,
@@ -359,7 +305,7 @@ const readExecutions = async (db: Queryable, account: AccountLabel, subject: Sub
 
 const readEvents = async (db: Queryable, executionIds: readonly string[]): Promise<WhyEvent[]> => {
   const { rows } = await db.query<WhyEvent>(
-    `SELECT execution_id, alpaca_order_id, source, broker_execution_id, event_type, status,
+    `SELECT execution_id, alpaca_order_id, source, broker_execution_id, corrects_execution_id, event_type, status,
        ${instantText('v.event_ts')} AS event_ts, ${instantText('v.received_at')} AS received_at,
        ${decimalColumn('qty')} AS qty, ${decimalColumn('filled_qty')} AS filled_qty, ${decimalColumn('price')} AS price
      FROM execution_order_events v WHERE execution_id = ANY($1::uuid[])
@@ -392,19 +338,29 @@ const readBreaks = async (db: Queryable, account: AccountLabel, references: read
   return rows;
 };
 
+const fillColumns = `f.broker_execution_id, f.execution_id, f.alpaca_order_id, f.side, ${decimalColumn('f.qty')} AS qty,
+       ${decimalColumn('f.price')} AS price, ${instantText('f.executed_at')} AS executed_at`;
+
+const readFills = async (db: Queryable, executionIds: readonly string[]): Promise<WhyFill[]> => {
+  const { rows } = await db.query<WhyFill>(
+    `SELECT ${fillColumns} FROM booked_fills f WHERE f.execution_id = ANY($1::uuid[])
+     ORDER BY f.executed_at, f.broker_execution_id`,
+    [executionIds],
+  );
+  return rows;
+};
+
 const readStrategyFills = async (
   db: Queryable,
   account: AccountLabel,
   { strategy_id: strategy, symbol }: WhyDecision,
 ): Promise<WhyFill[] | null> => {
   const { rows } = await db.query<WhyFill>(
-    `SELECT v.broker_execution_id, v.execution_id, e.side, ${decimalColumn('v.qty')} AS qty,
-       ${decimalColumn('v.price')} AS price, ${instantText('v.event_ts')} AS event_ts
+    `SELECT ${fillColumns}
      FROM trade_decisions d
      JOIN executions e ON e.trade_decision_id = d.id
-     JOIN execution_order_events v ON v.execution_id = e.id
+     JOIN booked_fills f ON f.execution_id = e.id
      WHERE d.account_label = $1 AND d.strategy_id = $2 AND d.symbol = $3
-       AND v.event_type IN ('fill', 'partial_fill') AND v.broker_execution_id IS NOT NULL
      LIMIT ${mostFills + 1}`,
     [account, strategy, symbol],
   );
@@ -433,16 +389,15 @@ export const readWhy = async (db: Queryable, account: AccountLabel, id: string):
     ...receipts.map((receipt) => receipt.broker_order_id),
     ...executions.map((execution) => execution.alpaca_order_id),
   ]);
+  const executionIds = executions.map((execution) => execution.id);
   return {
     matchedBy: found.matchedBy,
     decision,
     messages: await readMessages(db, clientOrderIds),
     receipts,
     executions,
-    events: await readEvents(
-      db,
-      executions.map((execution) => execution.id),
-    ),
+    events: await readEvents(db, executionIds),
+    fills: await readFills(db, executionIds),
     breaks: await readBreaks(db, account, [...clientOrderIds, ...brokerOrderIds]),
     strategyFills: decision === null ? null : await readStrategyFills(db, account, decision),
   };
