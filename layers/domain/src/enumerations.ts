@@ -220,6 +220,7 @@ export const stressCases = [
   'delayed_data',
   'reject_burst',
 ] as const;
+export type StressCase = (typeof stressCases)[number];
 export const gateVerdicts = ['PASS', 'FAIL', 'INCONCLUSIVE'] as const;
 export const promotionActions = ['promote', 'hold', 'deny', 'demote', 'rollback', 'expire'] as const;
 export const approvalStatuses = ['pending', 'approved', 'denied', 'expired', 'consumed'] as const;

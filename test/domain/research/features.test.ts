@@ -13,25 +13,26 @@ const streamed = [...featureSessions(bars)];
 const withoutSpread = indicatorColumns.filter((name) => !name.startsWith('imbalance'));
 
 describe('feature columns', () => {
-  test.each(seriesOf(bars).slice(0, 2).map((series) => [series.symbol, series] as const))(
-    '%s: as the technical-analysis stream computes them, bar by bar over all sessions',
-    (symbol, series) => {
-      const rows = streamed.filter((session) => session.symbol === symbol).flatMap((session) => session.rows);
-      expect(rows).toHaveLength(series.close.length);
-      const columns = featuresOf(series);
-      const view = viewOf(columns);
-      let furthest = 0;
-      for (const [index, { features }] of rows.entries()) {
-        view.row = index;
-        for (const name of [...withoutSpread, 'price', 'macd_hist_bps'] as FeatureName[]) {
-          const [own, other] = [view[name], features[name]];
-          if (own === null || other === null) expect([index, name, own]).toEqual([index, name, other]);
-          else furthest = Math.max(furthest, Math.abs(own - other) / Math.max(1, Math.abs(other)));
-        }
+  test.each(
+    seriesOf(bars)
+      .slice(0, 2)
+      .map((series) => [series.symbol, series] as const),
+  )('%s: as the technical-analysis stream computes them, bar by bar over all sessions', (symbol, series) => {
+    const rows = streamed.filter((session) => session.symbol === symbol).flatMap((session) => session.rows);
+    expect(rows).toHaveLength(series.close.length);
+    const columns = featuresOf(series);
+    const view = viewOf(columns);
+    let furthest = 0;
+    for (const [index, { features }] of rows.entries()) {
+      view.row = index;
+      for (const name of [...withoutSpread, 'price', 'macd_hist_bps'] as FeatureName[]) {
+        const [own, other] = [view[name], features[name]];
+        if (own === null || other === null) expect([index, name, own]).toEqual([index, name, other]);
+        else furthest = Math.max(furthest, Math.abs(own - other) / Math.max(1, Math.abs(other)));
       }
-      expect(furthest).toBeLessThan(1e-11);
-    },
-  );
+    }
+    expect(furthest).toBeLessThan(1e-11);
+  });
 
   test('a row out of the contract is not shown to a strategy', () => {
     const [series] = seriesOf(bars);

@@ -4,4 +4,7 @@ export * from './execution-model.ts';
 export * from './features.ts';
 export * from './fees.ts';
 export * from './market.ts';
+export * from './regimes.ts';
 export * from './series.ts';
+export * from './stress.ts';
+export * from './walk-forward.ts';

@@ -321,8 +321,8 @@ const readMessages = async (db: Queryable, clientOrderIds: readonly string[]): P
     `SELECT topic, dedup_id, ${instantText('o.available_at')} AS available_at, ${instantText('o.published_at')} AS published_at,
        attempts, last_error, payload ->> 'decided_at' AS decided_at, payload -> 'route' AS route
      FROM outbox o
-     WHERE dedup_id IN (SELECT prefix || id FROM unnest($1::text[]) AS id,
-                          unnest(ARRAY['', 'fallback:', 'time_to_live:', 'unknown_outcome:']) AS prefix)
+     WHERE dedup_id IN (SELECT prefix || id FROM unnest($1::text[]) AS id, unnest(ARRAY['', 'fallback:']) AS prefix)
+       OR (topic = 'followUp' AND payload ->> 'client_order_id' = ANY($1))
      ORDER BY o.id`,
     [clientOrderIds],
   );

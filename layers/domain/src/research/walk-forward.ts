@@ -1,0 +1,95 @@
+import * as z from 'zod';
+import { hashJson } from '../canonical-json.ts';
+import type { Hash } from '../identifiers.ts';
+import { second, type Instant } from '../instant.ts';
+import type { NewYorkDate } from '../market/new-york.ts';
+
+/** How sessions are divided into folds. All of it enters the hash of a candidate. */
+export const splitPlanSchema = z.strictObject({
+  schema_version: z.literal('torghut.split-plan.v1'),
+  train_sessions: z.int().min(1),
+  test_sessions: z.int().min(1),
+  /** Sessions between the beginnings of two folds; below `test_sessions` tests would overlap. */
+  step_sessions: z.int().min(1),
+  least_sessions: z.int().min(1),
+  least_folds: z.int().min(1),
+  /** Time before a test that no label of training may reach into: how far a label looks ahead. */
+  purge_seconds: z.int().min(0),
+  /** Time after a test that training leaves out. */
+  embargo_seconds: z.int().min(0),
+  /** Time by which a row of live trading may arrive late, on top of the purge. */
+  overlap_seconds: z.int().min(0),
+});
+export type SplitPlan = z.infer<typeof splitPlanSchema>;
+
+export const defaultSplitPlan: SplitPlan = {
+  schema_version: 'torghut.split-plan.v1',
+  train_sessions: 3,
+  test_sessions: 1,
+  step_sessions: 1,
+  least_sessions: 8,
+  least_folds: 5,
+  purge_seconds: 1_800,
+  embargo_seconds: 1_800,
+  overlap_seconds: 15,
+};
+
+export const splitPlanHash = (plan: SplitPlan): Hash => hashJson(plan) as Hash;
+
+/** Bounds of a session of a dataset. */
+export interface SessionBounds {
+  readonly date: NewYorkDate;
+  readonly openAt: Instant;
+  readonly closeAt: Instant;
+}
+
+/** One step of a walk-forward: sessions by index, `[from, to)`. Training ends before the purge. */
+export interface Fold {
+  readonly name: string;
+  readonly order: number;
+  readonly train: { readonly from: number; readonly to: number; readonly startAt: Instant; readonly endAt: Instant };
+  readonly test: { readonly from: number; readonly to: number; readonly startAt: Instant; readonly endAt: Instant };
+}
+
+export type Folds =
+  | { readonly ok: true; readonly folds: readonly Fold[] }
+  | { readonly ok: false; readonly code: 'insufficient_folds'; readonly detail: string };
+
+/**
+ * Contiguous folds in time order: training, then the sessions right after it. What is left at the end and fills no test is
+ * not used.
+ * @param sessions ascending
+ */
+export const foldsOf = (sessions: readonly SessionBounds[], plan: SplitPlan): Folds => {
+  const { train_sessions, test_sessions, step_sessions, purge_seconds, overlap_seconds } = plan;
+  const folds: Fold[] = [];
+  for (let from = 0; from + train_sessions + test_sessions <= sessions.length; from += step_sessions) {
+    const train = sessions.slice(from, from + train_sessions);
+    const test = sessions.slice(from + train_sessions, from + train_sessions + test_sessions);
+    const [trainFirst, trainLast, testFirst, testLast] = [train[0], train.at(-1), test[0], test.at(-1)];
+    if (trainFirst === undefined || trainLast === undefined || testFirst === undefined || testLast === undefined) break;
+    folds.push({
+      name: `fold-${String(folds.length + 1).padStart(3, '0')}`,
+      order: folds.length + 1,
+      train: {
+        from,
+        to: from + train_sessions,
+        startAt: trainFirst.openAt,
+        endAt: Math.min(trainLast.closeAt, testFirst.openAt - (purge_seconds + overlap_seconds) * second),
+      },
+      test: {
+        from: from + train_sessions,
+        to: from + train_sessions + test_sessions,
+        startAt: testFirst.openAt,
+        endAt: testLast.closeAt,
+      },
+    });
+  }
+  if (sessions.length < plan.least_sessions || folds.length < plan.least_folds)
+    return {
+      ok: false,
+      code: 'insufficient_folds',
+      detail: `expected at least ${plan.least_folds} folds over ${plan.least_sessions} sessions, found ${folds.length} over ${sessions.length}`,
+    };
+  return { ok: true, folds };
+};
