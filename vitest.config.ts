@@ -20,7 +20,8 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'pure', include: ['test/**/*.test.ts'], exclude: databaseTests, setupFiles },
+        // One process for many files: to load the packages once for each of them takes longer than the tests.
+        test: { name: 'pure', include: ['test/**/*.test.ts'], exclude: databaseTests, setupFiles, isolate: false },
       },
       {
         extends: true,

@@ -1,5 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { decimal, zero, type Instant, type Side, type Ticker } from '@torghut/domain';
@@ -10,6 +9,7 @@ import { startPostgres } from '../../../infra/local/engines/postgres.ts';
 import { TwinState, newAccount } from '../../../infra/local/twins/alpaca/state.ts';
 import { draw } from '../../../infra/local/twins/random.ts';
 import { violations } from '../../support/invariants.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import type { Death } from './die-at.ts';
 import { LocalRun, processesOn, type RunOptions } from './local-run.ts';
 
@@ -18,11 +18,11 @@ const seed = 20_260_213;
 /** Half days, the shortest sessions there are. */
 const halfDays = ['2023-07-03', '2023-11-24', '2024-07-03', '2024-11-29', '2024-12-24', '2025-07-03', '2025-11-28'];
 /** A kill in the middle of an order takes an order; a day of these symbols has about three times as many. */
-const killsPerDay = 25;
-const stocks = [
-  ...shippedSet.stocks,
-  ...shippedSet.stocks.map((stock) => ({ ...stock, symbol: `${stock.symbol}B` as Ticker })),
-];
+const killsPerDay = 50;
+/** The shipped symbols and three more of each: many orders in few windows, because windows take the time. */
+const stocks = ['', 'B', 'C', 'D'].flatMap((suffix) =>
+  shippedSet.stocks.map((stock) => ({ ...stock, symbol: `${stock.symbol}${suffix}` as Ticker })),
+);
 const dates = halfDays.slice(0, Math.max(1, Math.ceil(kills / killsPerDay)));
 
 /** Points on the way of an order to a venue, as the HTTP client announces them. */
@@ -147,7 +147,7 @@ const closeRemains = async (): Promise<void> => {
 };
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'torghut-kill-'));
+  directory = await temporaryDirectory('kill');
   // Started by root, PostgreSQL runs as another user, who has to get through to its own directory.
   await chmod(directory, 0o711);
   common = { barsDirectory: join(directory, 'bars'), compileCache: join(directory, 'compiled') };
