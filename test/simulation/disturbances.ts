@@ -1,6 +1,6 @@
 import { second, type Instant } from '@torghut/domain';
-import type { Disturbance } from '../../infra/local/twins/index.ts';
-import type { MarketSymbol } from './market.ts';
+import type { AlpacaTwin, Disturbance } from '../../infra/local/twins/index.ts';
+import { basePrices, type MarketSymbol } from './market.ts';
 
 /** What goes wrong at the broker itself, with when it begins and, of what does not end by itself, when it ends. */
 export interface Disturbing {
@@ -24,7 +24,21 @@ type Shape = (
   readonly end?: { readonly event: Disturbance; readonly afterSeconds: number };
 };
 
-/** Disturbances that leave the broker's books in order, so that ours have to agree with them in the end. */
+/** Orders that stand otherwise at the broker than anybody could foresee, after a disturbance that touched them. */
+export const beyondCaps = (alpaca: AlpacaTwin, { kind }: Disturbance): readonly string[] => {
+  const fillIds = new Set(alpaca.fills().flatMap(({ state, orderId }) => (state === 'executed' ? [] : [orderId])));
+  return alpaca
+    .orders()
+    .filter(({ id, origin, status, qty, filledQty }) => {
+      if (origin !== 'api') return true;
+      if (kind === 'late_fill') return filledQty.gt('0') && ['canceled', 'expired', 'filled'].includes(status);
+      return filledQty.gt(qty) || fillIds.has(id);
+    })
+    .map(({ clientOrderId }) => clientOrderId);
+};
+
+const priced = (symbol: MarketSymbol, factor: number): string => (basePrices[symbol] * factor).toFixed(2);
+
 const shapes: readonly Shape[] = [
   () => ({ begin: { kind: 'list_lag', fromMs: 150, toMs: 250 } }),
   ({ between }) => ({ begin: { kind: 'lookup_delay', ms: between(100, 2_000, 'delay') } }),
@@ -49,6 +63,57 @@ const shapes: readonly Shape[] = [
   (_draws, symbol) => ({ begin: { kind: 'external_cancel', order: { state: 'open', symbol } } }),
   (_draws, symbol) => ({ begin: { kind: 'fill', order: { state: 'open', symbol } } }),
   (_draws, symbol) => ({ begin: { kind: 'late_fill', order: { state: 'canceled', symbol } } }),
+  ({ pick }, symbol) => ({
+    begin: { kind: 'overfill', order: { state: pick(['open', 'filled'] as const, 'of'), symbol } },
+  }),
+  () => ({ begin: { kind: 'trade_bust', fill: { newest: true } } }),
+  ({ pick }, symbol) => ({
+    begin: {
+      kind: 'trade_correct',
+      fill: { newest: true, symbol },
+      ...pick([{ qty: '1' }, { price: priced(symbol, 1.01) }, { price: priced(symbol, 0.99) }], 'correction'),
+    },
+  }),
+  ({ pick, between }, symbol) => ({
+    begin: {
+      kind: 'external_order',
+      body: {
+        symbol,
+        qty: String(between(1, 3, 'qty')),
+        side: pick(['buy', 'buy', 'sell'] as const, 'side'),
+        time_in_force: pick(['day', 'gtc'] as const, 'time in force'),
+        // Some fill at once, others rest for days.
+        ...pick([{ type: 'market' }, { type: 'limit', limit_price: priced(symbol, 0.9) }], 'type'),
+      },
+    },
+  }),
+  ({ pick }) => ({
+    begin: {
+      kind: 'cash',
+      ...pick(
+        [
+          { activity: 'CSD', amount: '1000' },
+          { activity: 'CSW', amount: '-250.5' },
+          { activity: 'INT', amount: '0.37' },
+          { activity: 'FEE', amount: '-1.23' },
+          { activity: null, amount: '-50' },
+          { activity: null, amount: '0.4' },
+        ],
+        'movement',
+      ),
+    },
+  }),
+  (_draws, symbol) => ({ begin: { kind: 'dividend', symbol, perShare: '0.24' } }),
+  ({ pick }, symbol) => ({ begin: { kind: 'split', symbol, from: 1, to: pick([2, 3], 'ratio') } }),
+  (_draws, symbol) => ({ begin: { kind: 'merger', symbol, cashPerShare: priced(symbol, 1.2) } }),
+  (_draws, symbol) => ({ begin: { kind: 'shares_moved', symbol, qty: '2', price: priced(symbol, 1) } }),
+  ({ pick, between }, _symbol, at) => ({
+    begin: {
+      kind: 'early_close',
+      closeAt: at + between(20, 120, 'closes') * second,
+      announced: pick([true, false], 'announced'),
+    },
+  }),
   ({ pick, between }) => ({
     begin: {
       kind: 'answers',

@@ -27,7 +27,7 @@ const faultTable = {
   killed_before: { sites: everywhere, weight: 2 },
   killed_after: { sites: everywhere, weight: 2 },
   killed_in_transaction: { sites: ['transaction'], weight: 2 },
-  frozen_beyond_lease: { sites: everywhere, weight: 2 },
+  frozen_beyond_lease: { sites: everywhere, weight: 4 },
   // PostgreSQL
   database_unreachable: { sites: statements, weight: 1 },
   connection_lost_before: { sites: statements, weight: 1 },
@@ -55,7 +55,7 @@ const faultTable = {
   wrong_client_order_id: { sites: ['submit', 'lookup'], weight: 1 },
   unknown_status: { sites: ['submit', 'read'], weight: 1 },
   unknown_fields: { sites: ['submit', 'lookup', 'read'], weight: 1 },
-  processed_twice: { sites: ['submit'], weight: 8 },
+  processed_twice: { sites: ['submit'], weight: 12 },
   rate_limited: { sites: ['submit', 'lookup', 'read'], weight: 2 },
   unauthorized: { sites: ['submit', 'lookup', 'read'], weight: 1 },
   briefly_absent: { sites: ['lookup'], weight: 2 },
@@ -88,6 +88,8 @@ export type ScenarioFault =
   | 'emergency_stop'
   | 'reduce_only'
   | 'adapter_disabled'
+  | 'two_schedulers'
+  | 'lean_forgets'
   | 'account_suspended'
   | Disturbance['kind']
   | 'stream_stale'
@@ -145,6 +147,12 @@ export class Faults {
     if (kind === undefined || !allowed(kind)) return null;
     this.injected.push({ key, kind });
     return kind;
+  }
+
+  /** A fault that was drawn met with nothing it could change. */
+  withdraw(key: string): void {
+    const index = this.injected.findLastIndex((fault) => fault.key === key);
+    if (index >= 0) this.injected.splice(index, 1);
   }
 
   record(key: string, kind: ScenarioFault): void {

@@ -1,11 +1,12 @@
-import { decimal, decimalText, zero, type Decimal } from '@torghut/domain';
+import { decimal, decimalText, deployment, zero, type Decimal } from '@torghut/domain';
 import type { Pool } from '@torghut/platform';
 import { isTerminal } from '../../infra/local/twins/alpaca/order.ts';
-import type { TwinOrder } from '../../infra/local/twins/index.ts';
+import type { AlpacaTwin, TwinOrder } from '../../infra/local/twins/index.ts';
+import type { InjectedFault } from './faults.ts';
 import { violations as contradictions } from '../support/invariants.ts';
 import { basePrices, midAt, type MarketSymbol } from './market.ts';
-import type { Scenario } from './scenario.ts';
-import type { World } from './world.ts';
+import { poisonBodies, type Scenario } from './scenario.ts';
+import { consumers, type World } from './world.ts';
 
 /** What must hold in every run, by the name it is reported under. */
 export const invariants = {
@@ -14,8 +15,13 @@ export const invariants = {
   exposure_within_caps: 'what is held and may still be bought stays within the caps',
   consistent: 'the ledger agrees with itself and with what the venues know of themselves',
   fenced: 'only the holder of the newest fencing token of a write marks or settles it',
+  effect_known: 'an order that the broker took is not called refused',
   absence_proved: 'a write is believed absent after three looks, the last of them five seconds after it',
   books_equal: 'cash and positions of the ledger are those of the broker',
+  breaks_true: 'every break is a difference that there is',
+  breaks_complete: 'no difference between the books is missed',
+  reconciles: 'a reconciliation that nothing disturbs completes',
+  operators_answered: 'what operators ask is answered, and the same when it is asked again',
   messages_settled: 'every message is settled, or a dead letter with a reason',
   terminates: 'a run comes to rest after its faults have ended',
 } as const;
@@ -26,7 +32,9 @@ export interface Breach {
   readonly detail: string;
 }
 
-const isOpen = (order: TwinOrder): boolean => !isTerminal(order);
+/** What people place by hand is nobody's intent here. */
+const isOurs = ({ origin }: TwinOrder): boolean => origin === 'api';
+const isOpen = (order: TwinOrder): boolean => isOurs(order) && !isTerminal(order);
 const identityOf = (clientOrderId: string): string => clientOrderId.replace(/-\d+$/, '');
 
 const startingCash = decimal('100000');
@@ -43,7 +51,8 @@ export class BrokerWatch {
   #begunBeforeStop: ReadonlySet<string> | null = null;
   readonly #stops = new Set<string>();
   #seen = 0;
-  #unforeseen = false;
+  /** Orders that no cap of ours can hold: the broker took or filled them after they had ended, or somebody changed them. */
+  readonly #beyondCaps = new Set<string>();
 
   constructor(scenario: Scenario, app: Pool) {
     this.#scenario = scenario;
@@ -61,14 +70,15 @@ export class BrokerWatch {
     if (this.#stops.size === 0) this.#begunBeforeStop = null;
   }
 
-  /** The broker did what no cap can hold: it took or filled an order that had ended before. */
-  surprised(): void {
-    this.#unforeseen = true;
+  /** Nobody could foresee what became of this order. */
+  surprised(clientOrderId: string): void {
+    this.#beyondCaps.add(clientOrderId);
   }
 
   /** What is wrong at the broker now. */
   look({ twins, scheduler }: World): readonly Breach[] {
-    const orders = twins.alpaca.orders();
+    const { positions } = twins.alpaca.holdings();
+    const orders = twins.alpaca.orders().filter(isOurs);
     const breaches: Breach[] = [];
     for (const order of orders.slice(this.#seen)) {
       if (this.#begunBeforeStop?.has(order.clientOrderId) === false)
@@ -81,7 +91,12 @@ export class BrokerWatch {
       if (identities.has(identity)) breaches.push({ invariant: 'one_effect', detail: `${identity} has two orders` });
       identities.add(identity);
     }
-    return this.#unforeseen ? breaches : [...breaches, ...this.#exposure(orders, scheduler.now())];
+    const foreseen = orders.filter(({ clientOrderId }) => !this.#beyondCaps.has(clientOrderId));
+    if (this.#beyondCaps.size === 0)
+      for (const [symbol, qty] of Object.entries(positions))
+        if (decimal(qty).lt(zero))
+          breaches.push({ invariant: 'exposure_within_caps', detail: `${symbol} is short by ${qty}` });
+    return [...breaches, ...this.#exposure(foreseen, scheduler.now())];
   }
 
   #exposure(orders: readonly TwinOrder[], now: number): readonly Breach[] {
@@ -98,10 +113,9 @@ export class BrokerWatch {
         if (order.side === 'buy' && isOpen(order)) buying = buying.plus(order.qty).minus(order.filledQty);
       }
       const most = held.plus(buying).times(price);
-      gross = gross.plus(most.lt(zero) ? most.times(decimal('-1')) : most);
+      // What was bought beyond the caps is sold like everything else.
+      if (most.gt(zero)) gross = gross.plus(most);
       if (held.gt(zero) || buying.gt(zero)) engaged += 1;
-      if (held.lt(zero))
-        return [{ invariant: 'exposure_within_caps', detail: `${symbol} is short by ${decimalText(held)}` }];
     }
     const cap = startingCash.times(decimal(settings['TRADING_MAX_GROSS'] ?? defaultGross));
     const mostSymbols = Number(settings['TRADING_MAX_POSITIONS'] ?? defaultPositions);
@@ -143,14 +157,52 @@ export const isSettled = async (world: World, app: Pool): Promise<boolean> => {
   return Number(rows[0]?.open) === 0;
 };
 
+/** A message that was given up must be one that nobody wrote, or have met with a fault as often as it was delivered. */
+const deadLetterBreaches = ({ queues }: World, faults: readonly InjectedFault[]): readonly Breach[] =>
+  queues.deadLetters().flatMap(({ queue, body }) => {
+    if (poisonBodies.includes(body)) return [];
+    const reasons = faults.filter(({ key }) => key.startsWith(consumers[queue]) || key.startsWith(`${queue}-batch`));
+    return reasons.length >= deployment.queueReceiveCount
+      ? []
+      : [{ invariant: 'messages_settled', detail: `${queue} gave up ${body.slice(0, 200)}` }];
+  });
+
+/** What fills and other activities come to: cash, USD, and shares of each symbol. */
+export const bookedAtBroker = ({
+  fills,
+  activities,
+}: Pick<AlpacaTwin, 'fills' | 'activities'>): {
+  readonly cash: Decimal;
+  readonly positions: ReadonlyMap<string, Decimal>;
+} => {
+  let cash = startingCash;
+  const positions = new Map<string, Decimal>();
+  for (const { side, symbol, qty, price, state } of fills()) {
+    if (state !== 'executed') continue;
+    const signed = side === 'buy' ? qty : qty.times(decimal('-1'));
+    cash = cash.minus(signed.times(price));
+    positions.set(symbol, (positions.get(symbol) ?? zero).plus(signed));
+  }
+  for (const { type, body } of activities())
+    if (type !== 'FILL' && typeof body['net_amount'] === 'string') cash = cash.plus(decimal(body['net_amount']));
+  return { cash, positions };
+};
+
 /** What is wrong once a run has come to rest. */
-export const breachesAtRest = async (world: World, app: Pool): Promise<readonly Breach[]> => {
+export const breachesAtRest = async (
+  world: World,
+  app: Pool,
+  faults: readonly InjectedFault[],
+): Promise<readonly Breach[]> => {
   const { account, twins, scheduler, queues } = world;
   const fills = twins.alpaca.fills();
+  const orders = twins.alpaca.orders().filter(isOurs);
+  const ids = new Set(orders.map(({ clientOrderId }) => clientOrderId));
+  const effects = twins.alpaca.log().filter(({ clientOrderId }) => ids.has(clientOrderId));
   const found: Breach[] = (
     await contradictions(
       app,
-      { orders: twins.alpaca.orders(), effects: twins.alpaca.log(), fills, leanSubmissions: twins.lean.log() },
+      { orders, effects, fills, leanSubmissions: twins.lean.log() },
       { now: scheduler.now(), settled: true, account },
     )
   ).map((detail) => ({ invariant: 'consistent', detail }));
@@ -160,20 +212,16 @@ export const breachesAtRest = async (world: World, app: Pool): Promise<readonly 
     [account],
   );
   const booked = await app.query<{ symbol: string; qty: string; value: string }>(
-    `SELECT a.symbol, sum(CASE a.side WHEN 'buy' THEN v.qty ELSE -v.qty END)::text AS qty,
-            sum(CASE a.side WHEN 'buy' THEN v.qty * v.price ELSE -v.qty * v.price END)::text AS value
-       FROM execution_order_events v JOIN executions a ON a.id = v.execution_id
-      WHERE v.account_label = $1 AND v.event_type IN ('fill', 'partial_fill') GROUP BY 1`,
+    `SELECT symbol, sum(signed_qty)::text AS qty, sum(signed_qty * price)::text AS value
+       FROM fill_movements WHERE account_label = $1 GROUP BY 1`,
     [account],
   );
-  let cash = startingCash;
-  const positions = new Map<string, Decimal>();
-  for (const { side, symbol, qty, price } of fills) {
-    const signed = side === 'buy' ? qty : qty.times(decimal('-1'));
-    cash = cash.minus(signed.times(price));
-    positions.set(symbol, (positions.get(symbol) ?? zero).plus(signed));
-  }
-  let ledgerCash = startingCash;
+  const others = await app.query<{ net: string }>(
+    `SELECT coalesce(sum(net_amount), 0)::text AS net FROM account_activities WHERE account_label = $1 AND activity_type <> 'FILL'`,
+    [account],
+  );
+  const { cash, positions } = bookedAtBroker(twins.alpaca);
+  let ledgerCash = startingCash.plus(decimal(others.rows[0]?.net ?? '0'));
   const ledgerPositions = new Map<string, Decimal>();
   for (const { symbol, qty, value } of booked.rows) {
     ledgerCash = ledgerCash.minus(decimal(value));
@@ -185,14 +233,16 @@ export const breachesAtRest = async (world: World, app: Pool): Promise<readonly 
       found.push({ invariant: 'books_equal', detail: `${what}: ${decimalText(ours)}, broker ${decimalText(theirs)}` });
   };
   differs('booked cash', ledgerCash, cash);
-  if (shown !== undefined) differs('cash of the snapshot', decimal(shown.cash), cash);
+  const holdings = twins.alpaca.holdings();
+  if (shown !== undefined) differs('cash of the snapshot', decimal(shown.cash), decimal(holdings.cash));
   for (const symbol of new Set([...positions.keys(), ...ledgerPositions.keys()])) {
     differs(`booked ${symbol}`, ledgerPositions.get(symbol) ?? zero, positions.get(symbol) ?? zero);
     const row = shown?.positions.find((position) => position.symbol === symbol);
     if (shown !== undefined)
-      differs(`${symbol} of the snapshot`, decimal(row?.qty ?? '0'), positions.get(symbol) ?? zero);
+      differs(`${symbol} of the snapshot`, decimal(row?.qty ?? '0'), decimal(holdings.positions[symbol] ?? '0'));
   }
 
+  found.push(...deadLetterBreaches(world, faults));
   const undecided = await app.query<{ id: string; status: string }>(
     `SELECT decision_identity AS id, status FROM trade_decisions WHERE account_label = $1 AND status IN ('planned', 'queued', 'unknown')`,
     [account],

@@ -56,6 +56,8 @@ export const createLedger = async (server: DatabaseServer, name: string, change:
     await syncCatalog(owner, catalog.entries, 'sync');
     await owner.query(repeatableIdentifiers);
     if (change !== null) await owner.query(change);
+    // Statements are prepared once, for whatever account comes.
+    await owner.query(`ALTER DATABASE ${name} SET plan_cache_mode = force_generic_plan`);
     await owner.query('GRANT EXECUTE ON FUNCTION simulation_uuid() TO torghut_app');
   } finally {
     await owner.end();

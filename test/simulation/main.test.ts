@@ -52,6 +52,7 @@ describe('npm run simulate', () => {
   it.each([
     ['--seeds 0', ['--seeds', '0'], 'expected a whole number of at least 1, found "0"'],
     ['--trace without a seed', ['--trace'], '--trace: expected --seed K with it'],
+    ['--only without a seed', ['--only', 'order-1'], '--only: expected --seed K with it'],
     ['an unknown option', ['--sedes', '4'], "'--sedes'"],
   ])('refuses %s with exit code 2 and what to do', async (_what, words, message) => {
     const { code, output } = await simulateWith(...words);

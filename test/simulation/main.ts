@@ -5,7 +5,6 @@ import { parseOptions, UsageError } from '../../infra/cli/options.ts';
 import { startClickHouse } from '../../infra/local/engines/clickhouse.ts';
 import { startPostgres } from '../../infra/local/engines/postgres.ts';
 import { openLaboratory, type Servers } from './laboratory.ts';
-import { violationMark } from './run.ts';
 import { shrink } from './shrink.ts';
 import { simulate, type Simulation } from './simulate.ts';
 import { ingestStreams } from './streams.ts';
@@ -16,6 +15,7 @@ const usage = `usage: npm run simulate -- [options]
   --workers N     processes, by default one for each core
   --json FILE     write {"seeds", "days", "steps", "faults", "violations"}
   --seed K        run one seed only; when it fails, what it fails without is left out step by step
+  --only NAMES    with --seed: leave out every fault, order, act and tick that is not named, separated by commas
   --trace         with --seed: print everything that happens`;
 
 interface Arguments {
@@ -25,6 +25,7 @@ interface Arguments {
   readonly workers: number;
   readonly json: string | null;
   readonly seed: number | null;
+  readonly only: ReadonlySet<string> | null;
   readonly trace: boolean;
 }
 
@@ -36,6 +37,7 @@ const readArguments = (): Arguments => {
     workers: { type: 'string', default: String(availableParallelism()) },
     json: { type: 'string' },
     seed: { type: 'string' },
+    only: { type: 'string' },
     trace: { type: 'boolean', default: false },
   });
   const count = (name: string, text: string): number => {
@@ -44,7 +46,9 @@ const readArguments = (): Arguments => {
       throw new UsageError(`--${name}: expected a whole number of at least 1, found "${text}"`);
     return value;
   };
-  if (values.trace && values.seed === undefined) throw new UsageError('--trace: expected --seed K with it, found none');
+  for (const name of ['trace', 'only'] as const)
+    if (Boolean(values[name] ?? false) && values.seed === undefined)
+      throw new UsageError(`--${name}: expected --seed K with it, found none`);
   return {
     help: values.help,
     seeds: count('seeds', values.seeds),
@@ -52,6 +56,7 @@ const readArguments = (): Arguments => {
     workers: count('workers', values.workers),
     json: values.json ?? null,
     seed: values.seed === undefined ? null : count('seed', values.seed),
+    only: values.only === undefined ? null : new Set(values.only.split(',')),
     trace: values.trace,
   };
 };
@@ -72,36 +77,32 @@ const withServers = async <T>(work: (servers: Servers) => Promise<T>): Promise<T
   }
 };
 
-const replayCommand = (seed: number): string => `npm run simulate -- --seed ${seed} --trace`;
+const replayCommand = (seed: number, only: readonly string[] | null = null): string =>
+  `npm run simulate -- --seed ${seed}${only === null ? '' : ` --only '${only.join(',')}'`} --trace`;
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-/** Runs one seed and, when it fails, shrinks it. Resolves with whether it passed. */
-const examine = async (servers: Servers, seed: number, trace: boolean): Promise<boolean> => {
+/** Runs one seed, or what is named of it. One that fails whole is shrunk. Resolves with whether it passed. */
+const examine = async (
+  servers: Servers,
+  { seed, only, trace }: Pick<Arguments, 'only' | 'trace'> & { readonly seed: number },
+): Promise<boolean> => {
   const laboratory = await openLaboratory(servers);
   try {
-    const result = await laboratory.run({ seed, ...(trace ? { onTrace: print } : {}) });
+    const result = await laboratory.run({ seed, only, ...(trace ? { onTrace: print } : {}) });
     print(
       `seed ${seed}: ${result.scenario.day}, ${result.steps} steps, ${result.faults.length} faults, ${result.violations.length} violations, trace ${result.traceHash.slice(0, 16)}`,
     );
     for (const { step, invariant, detail } of result.violations) print(`  step ${step}: ${invariant}: ${detail}`);
     const [first] = result.violations;
     if (first === undefined) return true;
+    if (only !== null) return false;
     const { kept, runs } = await shrink(laboratory, result, first.invariant);
     print(`smallest that still violates ${first.invariant}, after ${runs} runs:`);
     const kinds = new Map(result.faults.map(({ key, kind }) => [key, kind]));
     for (const key of kept) print(`  ${kinds.has(key) ? `${kinds.get(key) ?? ''} at ` : ''}${key}`);
-    print('what happens then, up to the violation:');
-    let violated = false;
-    await laboratory.run({
-      seed,
-      only: new Set(kept),
-      onTrace: (line) => {
-        if (!violated) print(line);
-        violated ||= line.startsWith(violationMark);
-      },
-    });
+    print(`again with: ${replayCommand(seed, kept)}`);
     return false;
   } finally {
     await laboratory.close();
@@ -146,7 +147,8 @@ const main = async (): Promise<number> => {
     return 0;
   }
   return withServers(async (servers) => {
-    if (options.seed !== null) return (await examine(servers, options.seed, options.trace)) ? 0 : 1;
+    const { seed } = options;
+    if (seed !== null) return (await examine(servers, { ...options, seed })) ? 0 : 1;
     const simulation = await run(servers, options);
     if (options.json !== null) {
       const violations = simulation.violations.map(({ seed, invariant, step }) => ({ seed, invariant, step }));

@@ -85,13 +85,64 @@ export const mutations = {
   },
   duplicate_is_a_rejection: {
     claim: 'the answer that an order exists already is taken for a refusal',
-    breaks: 'consistent',
+    breaks: 'effect_known',
     changes: [
       {
         file: 'routing/route-order.ts',
         find: "case 'duplicate':\n",
         replace:
           "case 'duplicate': {\n      await ledger.settleRejected(permit, { request, codes: ['broker_rejected_other'], message: 'duplicate', exchange: outcome.exchange }, clock.now());\n      return 'rejected';\n    }\n    case 'never' as never:\n",
+      },
+    ],
+  },
+  reduce_only_forgotten: {
+    claim: 'entries are claimed while only reductions are allowed',
+    breaks: 'no_order_while_stopped',
+    changes: [{ file: 'risk/facts.ts', find: "reduceOnly: engaged('reduce_only'),", replace: 'reduceOnly: false,' }],
+  },
+  disabled_adapter_writes: {
+    claim: 'an adapter writes although somebody has disabled it',
+    breaks: 'no_order_while_stopped',
+    changes: [
+      {
+        file: 'routing/policy.ts',
+        find: "if (inForce.includes('disabled')) return 'adapter_disabled';",
+        replace: '',
+      },
+    ],
+  },
+  router_gives_up: {
+    claim: 'a router throws on every order of one symbol',
+    breaks: 'messages_settled',
+    changes: [
+      {
+        file: 'handler/router.ts',
+        find: 'const result = await routeOrder(request, ports);',
+        replace:
+          "if (request.order.symbol === 'AAPL') throw new Error('broken');\n      const result = await routeOrder(request, ports);",
+      },
+    ],
+  },
+  correction_unrecorded: {
+    claim: 'a bust is booked without a break',
+    breaks: 'breaks_complete',
+    changes: [
+      {
+        file: 'postgres/fill-ledger.ts',
+        find: 'await recordCorrections(transaction, rows, inserted.rows);',
+        replace: '',
+      },
+    ],
+  },
+  cash_miscounted: {
+    claim: 'cash is compared with a thousandth too much of what moved it',
+    breaks: 'breaks_true',
+    changes: [
+      {
+        file: 'reconciliation/cash.ts',
+        find: 'const expected = opening.cash.plus(closing.activitiesNet).minus(opening.activitiesNet);',
+        replace:
+          'const expected = opening.cash.plus(closing.activitiesNet.times(decimal("1.001"))).minus(opening.activitiesNet);',
       },
     ],
   },

@@ -135,8 +135,12 @@ export interface Network {
   readonly acceptedAt: (clientOrderId: string) => Instant | null;
   readonly trace: (line: string) => void;
   readonly onLookup: (lookup: AnsweredLookup) => void;
+  /** Called when a fault changed nothing. */
+  readonly onHarmless: (key: string) => void;
+  /** Whether LEAN knows none of the orders it is asked to cancel. */
+  readonly leanForgets: boolean;
   /** Called when an order comes that nobody could still expect. */
-  readonly onUnforeseen: () => void;
+  readonly onUnforeseen: (clientOrderId: string) => void;
   /** Called after the venues may have changed. */
   readonly onEffect: (key: string) => void;
 }
@@ -145,8 +149,6 @@ export interface Network {
 export const simulatedExchange = (network: Network): Exchange => {
   const { gates, scheduler, venueClock, trace } = network;
   const perform = (http: HttpRequest): Promise<HttpExchange> => httpExchange(http, venueClock);
-  /** Orders that LEAN was asked for: when the broker has one of them already, nobody can tell who sent it. */
-  const askedOfLean = new Set<string>();
   let late = 0;
   const colliding: { readonly clientOrderId: string; readonly http: HttpRequest }[] = [];
   /** Requests that were on their way for so long that their order came by another way first. */
@@ -169,11 +171,9 @@ export const simulatedExchange = (network: Network): Exchange => {
       'read';
     const isLean = http.url.startsWith(network.leanUrl);
     const startedAt = scheduler.now();
-    if (site === 'submit' && isLean) askedOfLean.add(orderIdOf(http));
     const gate = await gates.enter(site, `${site}@${isLean ? 'lean' : 'alpaca'}`, (kind) => {
       if (kind === 'upstream_502' || kind === 'late_collision') return isLean;
       if (kind === 'rate_limited' || kind === 'unauthorized') return !isLean;
-      if (kind === 'processed_twice') return isLean || !askedOfLean.has(orderIdOf(http));
       if (kind !== 'briefly_absent') return true;
       const id = new URL(http.url).searchParams.get('client_order_id');
       const at = id === null ? null : network.acceptedAt(id);
@@ -207,12 +207,14 @@ export const simulatedExchange = (network: Network): Exchange => {
       late += 1;
       scheduler.at(`late:${late}`, arrivesAt, async () => {
         trace(`    ${key} arrives late at ${toText(scheduler.now())}`);
-        if (afterProof) network.onUnforeseen();
+        if (afterProof) network.onUnforeseen(orderIdOf(http));
         await perform(http);
         network.onEffect(key);
       });
       return finish(timedOut(http));
     }
+    if (fault === null && site === 'cancel' && isLean && network.leanForgets)
+      return finish(answered(404, { detail: 'order_not_found' }));
     const instead = fault === null ? undefined : withoutEffect[fault];
     if (instead !== undefined) return finish(instead(gate, http, scheduler.now()));
     const first = await perform(http);
@@ -224,8 +226,9 @@ export const simulatedExchange = (network: Network): Exchange => {
       turn.end();
       return hang();
     }
-    const told = fault === null ? undefined : afterEffect[fault];
-    return finish(told === undefined ? answer : told(answer, gate, http));
+    const told = (fault === null ? undefined : afterEffect[fault])?.(answer, gate, http) ?? answer;
+    if (fault !== null && fault in afterEffect && told === answer) network.onHarmless(key);
+    return finish(told);
   };
 };
 

@@ -1,10 +1,25 @@
 import { createHash } from 'node:crypto';
-import { floorTo, minute, type Instant } from '@torghut/domain';
+import {
+  fallbackSession,
+  floorTo,
+  minute,
+  newYorkDate,
+  newYorkInstant,
+  type AccountLabel,
+  type Instant,
+  type NewYorkDate,
+  type TradingDay,
+} from '@torghut/domain';
+import type { Pool } from '@torghut/platform';
+import { dateAfter } from '../../infra/local/twins/alpaca/sessions.ts';
+import type { Disturbance } from '../../infra/local/twins/index.ts';
 import { draw } from '../../infra/local/twins/random.ts';
+import { breachesOfBreaks } from './differences.ts';
+import { beyondCaps } from './disturbances.ts';
 import { Faults, type InjectedFault, type ScenarioFault } from './faults.ts';
 import { BrokerWatch, breachesAtRest, isSettled, type Breach } from './invariants.ts';
 import { insertsReceipt, ReceiptWatch, writesReceipts } from './receipt-watch.ts';
-import { scenarioOf, type Act, type Scenario } from './scenario.ts';
+import { scenarioOf, sessionDates, type Act, type Scenario } from './scenario.ts';
 import { startWorld, ticksOf, type Resources, type World } from './world.ts';
 
 export interface RunOptions {
@@ -33,9 +48,6 @@ export interface RunResult {
   readonly traceHash: string;
 }
 
-/** How the lines of a trace begin that tell of a violation. */
-export const violationMark = 'VIOLATION ';
-
 /** After the faults have ended everything has to come to rest within this time. */
 const restWithinMs = 30 * minute;
 const mostSteps = 50_000;
@@ -45,7 +57,7 @@ const mostHiddenReads = 3 * 4;
 const faultOf = (act: Act): ScenarioFault | null => {
   switch (act.kind) {
     case 'control':
-      return act.engaged ? (act.control as 'kill_switch' | 'emergency_stop' | 'reduce_only') : null;
+      return act.engaged ? act.control : null;
     case 'adapter':
       return act.state === 'disabled' ? 'adapter_disabled' : null;
     case 'disturb':
@@ -54,7 +66,35 @@ const faultOf = (act: Act): ScenarioFault | null => {
       return act.suspended ? 'account_suspended' : null;
     case 'poison':
       return 'poison_message';
+    case 'read':
+      return null;
   }
+};
+
+/** How often the ledger is reconciled when it is due. */
+const reconciliationEveryMs = 15 * minute;
+/** Orders of the evening that are planned again the next morning. */
+const morningOrders = 3;
+
+const nextSession = (date: NewYorkDate): TradingDay => {
+  for (let next = dateAfter(date, 1); ; next = dateAfter(next, 1)) {
+    const day = fallbackSession(next);
+    if (day.kind !== 'closed') return day;
+  }
+};
+
+interface ReconciliationRow {
+  readonly status: string;
+  readonly scheduled_for: Instant;
+  readonly started_at: Instant;
+}
+const lastReconciliation = async (app: Pool, account: AccountLabel): Promise<ReconciliationRow | null> => {
+  const { rows } = await app.query<ReconciliationRow>(
+    `SELECT status, scheduled_for, started_at FROM reconciliation_runs
+      WHERE account_label = $1 AND scope IN ('positions', 'nightly') ORDER BY scheduled_for DESC, scope DESC LIMIT 1`,
+    [account],
+  );
+  return rows[0] ?? null;
 };
 
 /** Runs one seed from its first minute until it rests, looking at every step for what must never be. */
@@ -77,13 +117,14 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
   const receipts = new ReceiptWatch(resources.app);
   const violations: Violation[] = [];
   const seen = new Set<string>();
+  const disturbed = new Set<Disturbance['kind']>();
   let steps = 0;
   const report = (breaches: readonly Breach[]): void => {
     for (const breach of breaches) {
       const text = `${breach.invariant}: ${breach.detail}`;
       if (seen.has(text)) continue;
       seen.add(text);
-      trace(`${violationMark}${text}`);
+      trace(`VIOLATION ${text}`);
       violations.push({ ...breach, seed, step: steps });
     }
   };
@@ -115,8 +156,13 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
       report(await receipts.look(current, actor));
       if (statements.some(insertsReceipt)) await stopNow(current, `${actor.name}/${actor.gates}:stop`);
     },
-    onUnforeseen: () => {
-      watch.surprised();
+    onAnswer: ({ request, status, body }) => {
+      trace(`  ${request} -> ${status}`);
+      if (status !== 200 && status !== 409)
+        report([{ invariant: 'operators_answered', detail: `${request}: ${status} ${body.slice(0, 200)}` }]);
+    },
+    onUnforeseen: (clientOrderId) => {
+      watch.surprised(clientOrderId);
     },
     onLookup: (lookup) => {
       receipts.lookedUp(lookup);
@@ -124,12 +170,20 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
     onAct: async (current, act, applied) => {
       const kind = scenario.acts.includes(act) ? faultOf(act) : null;
       if (kind !== null && applied) faults.record(act.key, kind);
-      if (kind === 'late_fill' && applied) watch.surprised();
+      if (act.kind === 'disturb' && applied) {
+        disturbed.add(act.event.kind);
+        for (const id of beyondCaps(current.twins.alpaca, act.event)) watch.surprised(id);
+      }
+      if (act.kind === 'control' && (applied || act.control === 'emergency_stop'))
+        receipts.obstructed(act.control, act.engaged);
+      if (act.kind === 'adapter' && applied) receipts.obstructed(act.adapter, act.state === 'disabled');
       if (act.kind === 'control') await watch.controlled(current, act.control, act.engaged);
     },
   });
   try {
     if (Object.keys(scenario.aheadMs).length > 0) faults.record('clocks', 'clock_skew');
+    if (scenario.leanForgets) faults.record('lean', 'lean_forgets');
+    if (scenario.schedulers > 1) faults.record('schedulers', 'two_schedulers');
     if (scenario.stream === 'stale') faults.record('stream', 'stream_stale');
     if (scenario.stream === 'duplicated') faults.record('stream', 'stream_duplicated');
     if (scenario.stream === 'late') faults.record('stream', 'stream_late');
@@ -143,23 +197,57 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
         if (steps > mostSteps) throw new Error(`seed ${seed} did not end within ${mostSteps} steps`);
       }
     };
-    await runUntil(scenario.endAt);
-    const deadline = floorTo(scenario.endAt, minute) + restWithinMs;
-    let rests = false;
-    for (let at = floorTo(scenario.endAt, minute); at < deadline && !rests; at += minute) {
-      world.tick(at, ['order-sync']);
-      await runUntil(at + 55_000);
-      rests = await isSettled(world, resources.app);
-    }
-    // What ended in the last minutes is read by one more run; a broker that hides a position hides it from a few.
+    // A broker that hides a position hides it from a few.
     const hides = scenario.acts.some((act) => act.kind === 'disturb' && act.event.kind === 'positions_missing');
-    for (let more = hides ? 1 + mostHiddenReads : 1; more > 0; more -= 1) {
-      const last = floorTo(scheduler.now(), minute) + minute;
-      world.tick(last, ['order-sync']);
-      await runUntil(last + 50_000);
+    /** Runs the order sync every minute until nothing is on its way any more, and once more for what ended last. */
+    const rest = async (from: Instant): Promise<boolean> => {
+      let rests = false;
+      for (let at = from; at < from + restWithinMs && !rests; at += minute) {
+        world.tick(at, ['order-sync']);
+        await runUntil(at + 55_000);
+        rests = await isSettled(world, resources.app);
+      }
+      for (let more = hides ? 1 + mostHiddenReads : 1; more > 0; more -= 1) {
+        const last = floorTo(scheduler.now(), minute) + minute;
+        world.tick(last, ['order-sync']);
+        await runUntil(last + 50_000);
+      }
+      return rests;
+    };
+    /** Reconciles at a time, and some minutes later as often as the broker did not answer. */
+    const reconcileAt = async (at: Instant): Promise<Instant | null> => {
+      for (let tick = at; tick < at + 4 * reconciliationEveryMs; tick += reconciliationEveryMs) {
+        world.tick(tick - minute, ['order-sync']);
+        world.tick(tick, ['nightly-reconciliation']);
+        await runUntil(tick + 50_000);
+        const run = await lastReconciliation(resources.app, world.account);
+        if (run?.status === 'completed' && run.scheduled_for >= at) return run.started_at;
+      }
+      return null;
+    };
+    const nightlyOf = (date: NewYorkDate): Instant => newYorkInstant(date, '05:00');
+    await runUntil(scenario.endAt);
+    let rests = await rest(floorTo(scenario.endAt, minute));
+    let session = fallbackSession(sessionDates[scenario.day]);
+    if (scenario.overnight) {
+      session = nextSession(sessionDates[scenario.day]);
+      const readAt = await reconcileAt(nightlyOf(session.date));
+      if (readAt === null) report([{ invariant: 'reconciles', detail: 'not at night' }]);
+      else report(await breachesOfBreaks(world, resources.app, scenario, disturbed, readAt));
+      const openAt = floorTo(session.openAt, minute);
+      for (const order of scenario.orders.slice(0, morningOrders))
+        if (isWanted(order.key))
+          world.plan({ ...order, key: `${order.key}-morning`, side: 'buy', at: openAt + order.at - scenario.startAt });
+      rests &&= await rest(openAt - 2 * minute);
+      rests &&= await rest(openAt + scenario.endAt - scenario.startAt);
     }
+    const soon = floorTo(scheduler.now(), minute) + 2 * minute;
+    const inSession = session.kind !== 'closed' && soon >= session.openAt && soon <= session.closeAt;
+    const readAt = await reconcileAt(inSession ? soon : nightlyOf(dateAfter(newYorkDate(scheduler.now()), 1)));
+    if (readAt === null) report([{ invariant: 'reconciles', detail: 'not in the end' }]);
+    else report(await breachesOfBreaks(world, resources.app, scenario, disturbed, readAt));
     report(watch.look(world));
-    report(await breachesAtRest(world, resources.app));
+    report(await breachesAtRest(world, resources.app, faults.injected));
     if (!rests) report([{ invariant: 'terminates', detail: 'something is still on its way' }]);
     return {
       scenario,

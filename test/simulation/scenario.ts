@@ -3,7 +3,6 @@ import {
   floorTo,
   minute,
   second,
-  type ControlName,
   type ExecutionAdapter,
   type Instant,
   type Side,
@@ -14,10 +13,12 @@ import { disturbanceAt } from './disturbances.ts';
 import { faultKinds, type FaultKind, type Site } from './faults.ts';
 import { basePrices, marketSymbols, type MarketSymbol } from './market.ts';
 
-/** Days on which time is special, and one on which it is not. */
+/** Days on which time is special, or in the night after which it is, and one on which it is not. */
 export const sessionDates = {
   ordinary: '2026-02-13',
   half_day: '2025-11-28',
+  before_spring_forward: '2026-03-06',
+  before_fall_back: '2025-10-31',
   after_spring_forward: '2026-03-09',
   after_fall_back: '2025-11-03',
   end_of_year: '2025-12-31',
@@ -41,11 +42,15 @@ export interface PlannedOrder {
   readonly aggressionBps: number;
 }
 
+/** Controls that people and triggers set while the system runs. */
+export type StoppingControl = 'kill_switch' | 'emergency_stop' | 'reduce_only';
+
 /** Something a person or the broker does meanwhile. */
 export type Act = { readonly key: string; readonly at: Instant } & (
-  | { readonly kind: 'control'; readonly control: ControlName; readonly engaged: boolean }
+  | { readonly kind: 'control'; readonly control: StoppingControl; readonly engaged: boolean }
   | { readonly kind: 'adapter'; readonly adapter: ExecutionAdapter; readonly state: 'enabled' | 'disabled' }
   | { readonly kind: 'disturb'; readonly event: Disturbance; readonly begins: boolean }
+  | { readonly kind: 'read'; readonly path: string }
   | { readonly kind: 'suspend'; readonly suspended: boolean }
   | { readonly kind: 'poison'; readonly queue: 'lean' | 'alpaca' | 'followUp'; readonly body: string }
 );
@@ -67,6 +72,16 @@ export interface Scenario {
   readonly aheadMs: Readonly<
     Partial<Record<'autonomy-cycle' | 'order-sync' | 'lean-router' | 'alpaca-router', number>>
   >;
+  /** Schedulers that are alive at once: each fires everything. */
+  readonly schedulers: number;
+  /** When the ledger is reconciled besides at the end. */
+  readonly reconcilesAt: readonly Instant[];
+  /** Whether freshness is checked every minute beside the cycle. */
+  readonly checksFreshness: boolean;
+  /** Whether LEAN knows none of the orders it is asked to cancel, as after a restart. */
+  readonly leanForgets: boolean;
+  /** Goes on over the night and into the next session. */
+  readonly overnight: boolean;
   readonly partialFillShare: number;
   readonly cancelLatencyMs: number;
   /** Where decisions of the trading cycle come from; it does not run when `null`. */
@@ -76,6 +91,23 @@ export interface Scenario {
   readonly orders: readonly PlannedOrder[];
   readonly acts: readonly Act[];
 }
+
+/** Messages that no publisher of ours wrote. */
+export const poisonBodies: readonly string[] = ['not json', '{"schema":"torghut.execution-request.v1"}', '{}'];
+
+/** What operators ask for. */
+const readPaths = [
+  '/trading/status',
+  '/trading/autonomy',
+  '/trading/metrics',
+  '/metrics',
+  '/trading/decisions',
+  '/trading/executions',
+  '/trading/executions/provenance',
+  '/trading/burn-in',
+  '/trading/controls',
+  '/trading/adapters',
+] as const;
 
 export const scenarioOf = (seed: number): Scenario => {
   const chance = (share: number, ...purpose: readonly (string | number)[]): boolean =>
@@ -90,7 +122,7 @@ export const scenarioOf = (seed: number): Scenario => {
   if (session.kind === 'closed') throw new RangeError(`expected a session on ${sessionDates[day]}, found none`);
   const minutes = between(3, 6, 'minutes');
   const edge = pick(
-    ['open', 'cutoff', 'close', 'middle', 'middle', 'middle', 'middle', 'middle', 'middle'] as const,
+    ['open', 'open', 'cutoff', 'close', ...Array.from({ length: 12 }, () => 'middle' as const)] as const,
     'edge',
   );
   const startAt = {
@@ -110,19 +142,21 @@ export const scenarioOf = (seed: number): Scenario => {
     TRADING_EXECUTION_FALLBACK_ADAPTER: chance(0.8, 'fallback') ? 'alpaca' : 'none',
     // A system that has run all day has no signals left over.
     TRADING_SIGNAL_LOOKBACK_MINUTES: '2',
+    // Mostly orders of a symbol follow each other closely.
+    ...(chance(0.8, 'cooldown') ? { TRADING_COOLDOWN_SECONDS: pick(['0', '5'], 'cooldown') } : {}),
     // Caps that bind: a few orders exhaust them.
-    ...(chance(0.4, 'gross') ? { TRADING_MAX_GROSS: pick(['0.003', '0.005', '0.01'], 'gross') } : {}),
+    ...(chance(0.3, 'gross') ? { TRADING_MAX_GROSS: pick(['0.003', '0.005', '0.01'], 'gross') } : {}),
     ...(chance(0.25, 'positions') ? { TRADING_MAX_POSITIONS: pick(['1', '2'], 'positions') } : {}),
     ...(chance(0.2, 'breaker') ? { TRADING_BREAKER_CONSECUTIVE: '2' } : {}),
   };
 
   const orders: PlannedOrder[] = [];
-  const count = stream === null ? between(4, 10, 'orders') : between(0, 3, 'orders');
+  const count = stream === null ? between(8, 20, 'orders') : between(0, 4, 'orders');
   for (let index = 0; index < count; index += 1) {
     const symbol = pick(symbols, 'symbol', index);
     const at = startAt + between(2 * second, endAt - startAt - second, 'at', index);
     // What is sold was bought before.
-    const isSell = at - startAt > 0.4 * (endAt - startAt) && chance(0.5, 'side', index);
+    const isSell = at - startAt > 0.5 * (endAt - startAt) && chance(0.4, 'side', index);
     orders.push({
       key: `order-${index}`,
       at,
@@ -130,13 +164,13 @@ export const scenarioOf = (seed: number): Scenario => {
       side: isSell ? 'sell' : 'buy',
       // Now and then more than one trade may cost.
       qty: between(1, Math.floor((chance(0.05, 'large', index) ? 500 : 240) / basePrices[symbol]), 'qty', index),
-      expected: chance(0.75, 'expected', index) ? 'lean' : 'alpaca',
+      expected: chance(0.55, 'expected', index) ? 'lean' : 'alpaca',
       aggressionBps: pick([20, 20, 20, 0, -15, -15], 'aggression', index),
     });
   }
 
-  const level = pick([0, 0.02, 0.05, 0.1, 0.2], 'intensity');
-  const venueLevel = pick([0.05, 0.15, 0.35, 0.6], 'venues');
+  const level = pick([0, 0.01, 0.02, 0.05, 0.12], 'intensity');
+  const venueLevel = pick([0.05, 0.2, 0.35, 0.6], 'venues');
   const intensity: Record<Site, number> = {
     transaction: level,
     query: level / 2,
@@ -144,11 +178,11 @@ export const scenarioOf = (seed: number): Scenario => {
     cancel: venueLevel,
     lookup: venueLevel / 2,
     read: Math.min(venueLevel / 2, 0.1),
-    universe: Math.min(0.3, level * 4),
-    signals: Math.min(0.2, level * 3),
+    universe: Math.min(0.3, level * 6),
+    signals: Math.min(0.3, level * 5),
     publish: level,
-    delivery: level * 2,
-    tick: Math.min(0.2, level * 2),
+    delivery: level * 4,
+    tick: Math.min(0.2, level * 4),
   };
 
   // A few kinds often meet more than all of them rarely: what one kind does hides what another one would show.
@@ -160,7 +194,7 @@ export const scenarioOf = (seed: number): Scenario => {
   for (const [control, share] of [
     ['kill_switch', 0.1],
     ['emergency_stop', 0.08],
-    ['reduce_only', 0.06],
+    ['reduce_only', 0.12],
   ] as const) {
     if (!chance(share, control)) continue;
     const at = during(control, 'at');
@@ -187,7 +221,7 @@ export const scenarioOf = (seed: number): Scenario => {
         state: 'enabled',
       });
   }
-  const disturbed = pick([0, 0, 1, 2, 4], 'disturbances');
+  const disturbed = pick([0, 1, 2, 4], 'disturbances');
   for (let index = 0; index < disturbed; index += 1) {
     const name = `disturbance-${index}`;
     const { at, begin, end } = disturbanceAt(
@@ -196,7 +230,8 @@ export const scenarioOf = (seed: number): Scenario => {
         pick: (list, ...purpose) => pick(list, name, ...purpose),
       },
       pick(symbols, name, 'symbol'),
-      during(name, 'at'),
+      // Most of them need something that they can disturb.
+      startAt + between(Math.floor((endAt - startAt) / 3), endAt - startAt, name, 'at'),
     );
     acts.push({ key: name, at, kind: 'disturb', event: begin, begins: true });
     if (end !== null) acts.push({ key: `${name}-end`, at: end.at, kind: 'disturb', event: end.event, begins: false });
@@ -212,7 +247,16 @@ export const scenarioOf = (seed: number): Scenario => {
       at: during('poison', 'at'),
       kind: 'poison',
       queue: pick(['lean', 'alpaca', 'followUp'] as const, 'poison', 'queue'),
-      body: pick(['not json', '{"schema":"torghut.execution-request.v1"}', '{}'], 'poison', 'body'),
+      body: pick(poisonBodies, 'poison', 'body'),
+    });
+
+  const questions = chance(0.25, 'reads') ? between(1, 6, 'reads') : 0;
+  for (let index = 0; index < questions; index += 1)
+    acts.push({
+      key: `read-${index}`,
+      at: during('read', String(index)),
+      kind: 'read',
+      path: pick(readPaths, 'read path', index),
     });
 
   const skewed = chance(0.12, 'skew');
@@ -236,10 +280,19 @@ export const scenarioOf = (seed: number): Scenario => {
           'alpaca-router': ahead('alpaca-router'),
         }
       : {},
+    schedulers: chance(0.12, 'schedulers') ? 2 : 1,
+    reconcilesAt: chance(0.3, 'reconciles')
+      ? Array.from({ length: between(1, 3, 'reconciles') }, (_, index) =>
+          floorTo(startAt + between(minute, endAt - startAt, 'reconciles', index), minute),
+        )
+      : [],
+    checksFreshness: chance(0.2, 'freshness'),
+    leanForgets: chance(0.08, 'lean forgets'),
+    overnight: chance(0.12, 'overnight'),
     partialFillShare: pick([0, 0.1, 0.5], 'partial'),
     cancelLatencyMs: pick([0, 0, 1_500, 20_000], 'cancel'),
     stream,
-    stopsAfterClaim: chance(0.25, 'stops after claim') ? 0.25 : 0,
+    stopsAfterClaim: chance(0.2, 'stops after claim') ? 0.12 : 0,
     orders: orders.sort((a, b) => a.at - b.at),
     acts,
   };

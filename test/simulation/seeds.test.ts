@@ -3,15 +3,24 @@ import { faultKinds } from './faults.ts';
 import { testServers } from './servers.ts';
 import { simulate } from './simulate.ts';
 
-const seeds = Array.from({ length: 300 }, (_, index) => index + 1);
+/** CI sets a thousand, and runs them while it waits for the emulator. */
+const count = Number(process.env.SIMULATION_SEEDS ?? 100);
+/** With fewer seeds a rare kind of fault may not be drawn. */
+const enoughForEveryKind = 1_000;
 
 describe('the whole control plane under faults', () => {
-  it('[A1] violates nothing in 300 seeds, in which nearly every kind of fault happens', async () => {
-    const simulation = await simulate({ servers: await testServers(), seeds, workers: 2 });
+  it(`[A1] violates nothing in ${count} seeds, in which ${count < enoughForEveryKind ? 'most kinds' : 'every kind'} of fault happen`, async () => {
+    const simulation = await simulate({
+      servers: await testServers(),
+      seeds: Array.from({ length: count }, (_, index) => index + 1),
+      workers: 2,
+    });
     // A seed named here is replayed and shrunk by `npm run simulate -- --seed K --trace`.
     expect(simulation.violations).toEqual([]);
-    expect(simulation.seeds).toBe(seeds.length);
+    expect(simulation.seeds).toBe(count);
     const missed = faultKinds.filter((kind) => simulation.faults[kind] === undefined);
-    expect(missed.length, missed.join(', ')).toBeLessThanOrEqual(faultKinds.length / 10);
-  }, 900_000);
+    expect(missed.length, missed.join(', ')).toBeLessThanOrEqual(
+      count < enoughForEveryKind ? faultKinds.length / 4 : 0,
+    );
+  }, 1_800_000);
 });

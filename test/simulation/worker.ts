@@ -19,6 +19,8 @@ export interface SeedReport {
   readonly failure: string | null;
 }
 
+const seeding = { now: false };
+
 /** A process that runs the seeds it is sent, one at a time, until it is let go. */
 const serve = async (): Promise<void> => {
   const messages = (async function* () {
@@ -30,6 +32,8 @@ const serve = async (): Promise<void> => {
       wake();
     });
     process.on('disconnect', () => {
+      // A parent that died took the servers with it: the seed would wait for them for ever.
+      if (seeding.now) process.exit(1);
       parent.listens = false;
       wake();
     });
@@ -48,6 +52,7 @@ const serve = async (): Promise<void> => {
   process.send?.({ ready: true });
   for await (const message of messages) {
     const { seed } = message as SeedTask;
+    seeding.now = true;
     const report = await laboratory.run({ seed }).then(
       ({ steps, elapsedMs, faults, violations }): SeedReport => ({
         seed,
@@ -66,6 +71,7 @@ const serve = async (): Promise<void> => {
         failure: error instanceof Error ? (error.stack ?? error.message) : String(error),
       }),
     );
+    seeding.now = false;
     process.send?.(report);
   }
   await laboratory.close();

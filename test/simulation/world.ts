@@ -1,5 +1,6 @@
 import {
   deployment,
+  eventBusKey,
   floorTo,
   minute,
   publishOutbox,
@@ -9,6 +10,7 @@ import {
   sha256,
   toText,
   type AccountLabel,
+  type EventBus,
   type FunctionName,
   type Instant,
   type QueueName,
@@ -30,10 +32,14 @@ import {
 import type { Context } from 'aws-lambda';
 import * as alpacaRouter from '../../functions/alpaca-router/handler.ts';
 import * as alpacaRouterWire from '../../functions/alpaca-router/wire.ts';
+import * as freshnessCheck from '../../functions/freshness-check/handler.ts';
+import * as freshnessCheckWire from '../../functions/freshness-check/wire.ts';
 import * as autonomyCycle from '../../functions/autonomy-cycle/handler.ts';
 import * as autonomyCycleWire from '../../functions/autonomy-cycle/wire.ts';
 import * as leanRouter from '../../functions/lean-router/handler.ts';
 import * as leanRouterWire from '../../functions/lean-router/wire.ts';
+import * as nightlyReconciliation from '../../functions/nightly-reconciliation/handler.ts';
+import * as nightlyReconciliationWire from '../../functions/nightly-reconciliation/wire.ts';
 import * as orderSync from '../../functions/order-sync/handler.ts';
 import * as orderSyncWire from '../../functions/order-sync/wire.ts';
 import { lambdaContexts } from '../../infra/local/aws/lambda-context.ts';
@@ -53,8 +59,9 @@ import { resetShared } from './ledger.ts';
 import { marketSymbols, SimulatedMarket } from './market.ts';
 import { queueNames, simulatedQueues, type SimulatedQueues } from './messages.ts';
 import { simulatedExchange, type AnsweredLookup } from './network.ts';
+import { startOperators, type OperatorAnswer, type Operators } from './operators.ts';
 import { planDecision } from './planner.ts';
-import type { Act, Scenario, StreamName } from './scenario.ts';
+import type { Act, PlannedOrder, Scenario, StreamName } from './scenario.ts';
 import { Scheduler, type Actor } from './scheduler.ts';
 import { simulatedSignals } from './signals.ts';
 
@@ -77,34 +84,46 @@ const secrets: SecretsReader = {
   credentials: (_id, schema) => fixedCredentials(schema.parse({ key_id: keys.keyId, secret_key: keys.secretKey })),
 };
 
-type Simulated = Extract<FunctionName, 'autonomy-cycle' | 'order-sync' | 'lean-router' | 'alpaca-router'>;
+type Simulated = Exclude<FunctionName, 'operator-api' | 'migrate'>;
 const timeouts: Readonly<Record<Simulated, number>> = {
   'autonomy-cycle': 50,
   'order-sync': 45,
   'lean-router': deployment.routerTimeoutSeconds,
   'alpaca-router': deployment.routerTimeoutSeconds,
+  'nightly-reconciliation': 600,
+  'freshness-check': 30,
 };
-const consumers: Readonly<Record<QueueName, Simulated>> = {
+export const consumers: Readonly<Record<QueueName, Simulated>> = {
   lean: 'lean-router',
   alpaca: 'alpaca-router',
   followUp: 'order-sync',
 };
 
-type ScheduledFunction = 'order-sync' | 'autonomy-cycle';
+export type ScheduledFunction = Exclude<Simulated, 'lean-router' | 'alpaca-router'>;
 const tickKey = (name: ScheduledFunction, at: Instant): string => `tick:${name}:${toText(at)}`;
 
+interface Tick {
+  readonly key: string;
+  readonly at: Instant;
+  readonly name: ScheduledFunction;
+}
+
 /** What fires while a scenario lasts, by name. */
-export const ticksOf = ({
-  startAt,
-  endAt,
-  stream,
-}: Scenario): readonly { readonly key: string; readonly at: Instant; readonly name: ScheduledFunction }[] => {
-  const names: readonly ScheduledFunction[] = stream === null ? ['order-sync'] : ['order-sync', 'autonomy-cycle'];
+export const ticksOf = ({ startAt, endAt, stream, checksFreshness, reconcilesAt }: Scenario): readonly Tick[] => {
+  const everyMinute: readonly ScheduledFunction[] = [
+    'order-sync',
+    ...(stream === null ? [] : (['autonomy-cycle'] as const)),
+    ...(checksFreshness ? (['freshness-check'] as const) : []),
+  ];
   const minutes = Array.from(
     { length: Math.ceil((endAt - startAt) / minute) },
     (_, index) => floorTo(startAt, minute) + index * minute,
   );
-  return minutes.flatMap((at) => names.map((name) => ({ key: tickKey(name, at), at, name })));
+  const tick = (name: ScheduledFunction, at: Instant): Tick => ({ key: tickKey(name, at), at, name });
+  return [
+    ...minutes.flatMap((at) => everyMinute.map((name) => tick(name, at))),
+    ...[...new Set(reconcilesAt)].map((at) => tick('nightly-reconciliation', at)),
+  ];
 };
 
 export interface World {
@@ -112,10 +131,12 @@ export interface World {
   readonly scheduler: Scheduler;
   readonly queues: SimulatedQueues;
   readonly twins: { readonly alpaca: AlpacaTwin; readonly lean: LeanTwin; readonly jangar: JangarTwin };
-  /** Puts one run of the order sync on the schedule; the trading cycle too while decisions are wanted. */
+  /** Puts one run of each function on the schedule. */
   readonly tick: (at: Instant, functions: readonly ScheduledFunction[]) => void;
   /** Something a person does, in force at once. */
   readonly perform: (act: Act) => Promise<void>;
+  /** A decision of the moment, on its way to its router. */
+  readonly plan: (order: PlannedOrder) => void;
   readonly running: () => number;
   readonly close: () => Promise<void>;
 }
@@ -132,8 +153,10 @@ export interface WorldOptions {
   /** After an actor committed something, before anybody else acts. */
   readonly onCommit: (world: World, actor: Actor, statements: readonly string[]) => Promise<void>;
   readonly onLookup: (lookup: AnsweredLookup) => void;
-  /** When the broker does what no cap can hold. */
-  readonly onUnforeseen: () => void;
+  /** After the operator API answered. */
+  readonly onAnswer: (answer: OperatorAnswer) => void;
+  /** When an order comes that nobody could still expect. */
+  readonly onUnforeseen: (clientOrderId: string) => void;
   readonly isWanted: (key: string) => boolean;
 }
 
@@ -194,6 +217,10 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     scheduler,
     venueClock,
     leanUrl: lean.url,
+    leanForgets: scenario.leanForgets,
+    onHarmless: (key) => {
+      faults.withdraw(key);
+    },
     acceptedAt: (id) => alpaca.orders().find(({ clientOrderId }) => clientOrderId === id)?.submittedAt ?? null,
     trace,
     onLookup: options.onLookup,
@@ -205,6 +232,8 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
   const environment = {
     ...Object.fromEntries(queueNames.map((name) => [queueContract[name].environmentKey, name])),
     [secretKeys.alpaca]: 'alpaca',
+    [eventBusKey]: 'simulation',
+    AWS_REGION: 'us-east-1',
     TORGHUT_CODE_HASH: codeHash,
     TRADING_LEAN_RUNNER_URL: lean.url,
     APCA_API_BASE_URL: alpaca.url,
@@ -216,8 +245,9 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     ...scenario.settings,
   };
   const telemetry = countersOnly(trace);
+  const aheadMs: Partial<Record<Simulated, number>> = scenario.aheadMs;
   const overridesOf = (name: Simulated): Overrides => ({
-    clock: scheduler.clock(scenario.aheadMs[name] ?? 0, gates.actor),
+    clock: scheduler.clock(aheadMs[name] ?? 0, gates.actor),
     telemetry,
     secrets,
     database,
@@ -229,6 +259,15 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     'order-sync': async () => orderSync.createHandler(await orderSyncWire.wire(environment, overridesOf('order-sync'))),
     'autonomy-cycle': async () =>
       autonomyCycle.createHandler(await autonomyCycleWire.wire(environment, overridesOf('autonomy-cycle'))),
+    'nightly-reconciliation': async () =>
+      nightlyReconciliation.createHandler(
+        await nightlyReconciliationWire.wire(environment, overridesOf('nightly-reconciliation')),
+      ),
+    'freshness-check': async () =>
+      freshnessCheck.createHandler({
+        ...(await freshnessCheckWire.wire(environment, overridesOf('freshness-check'))),
+        events: acceptingEvents,
+      }),
     'lean-router': async () =>
       leanRouter.createHandler(await leanRouterWire.wire(environment, overridesOf('lean-router'))) as LambdaFunction<
         unknown,
@@ -245,6 +284,8 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     'autonomy-cycle': [],
     'lean-router': [],
     'alpaca-router': [],
+    'nightly-reconciliation': [],
+    'freshness-check': [],
   };
   const runIn = async (name: Simulated, event: unknown): Promise<unknown> => {
     const handler = idle[name].pop() ?? (await wiring[name]());
@@ -322,7 +363,7 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
       if (fault === 'tick_missed') continue;
       const late =
         fault === 'tick_late' ? 20_000 + draw(seed, 'late', key) * 60_000 : draw(seed, 'jitter', key) * 2_000;
-      for (let copy = 0; copy < (fault === 'tick_twice' ? 2 : 1); copy += 1) {
+      for (let copy = 0; copy < scenario.schedulers * (fault === 'tick_twice' ? 2 : 1); copy += 1) {
         const firesAt = at + Math.floor(late) + copy * Math.floor(draw(seed, 'second copy', key) * 3_000);
         scheduler.at(`${key}:${copy}`, firesAt, () => {
           // EventBridge tries once more when the run failed, unless the event is old by then.
@@ -337,6 +378,11 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     }
   };
 
+  const operators = await startOperators({
+    environment,
+    overrides: { clock: venueClock, telemetry, secrets, database: resources.app },
+    onAnswer: options.onAnswer,
+  });
   const world: World = {
     account,
     scheduler,
@@ -345,8 +391,16 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     tick,
     perform: async (one) => {
       trace(`${toText(scheduler.now())} ${one.key}`);
-      const applied = await perform(one, world, resources.app);
+      const applied = await perform(one, world, resources.app, operators);
       await options.onAct(world, one, applied);
+    },
+    plan: (order) => {
+      scheduler.at(order.key, order.at, () => {
+        act('planner', 60, async () => {
+          await planDecision(database, account, scenario, order, order.at);
+          await publishOutbox(postgresOutbox(database, account), queues.publisher, scheduler.now());
+        }).catch(() => undefined);
+      });
     },
     running: () => running,
     close: async () => {
@@ -358,15 +412,7 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
   // What a running system has: a calendar, a snapshot of the account, a completed run.
   await runIn('order-sync', { scheduledFor: toText(floorTo(scheduler.now(), minute)) });
   queues.deliverTo((queue, event) => invoke(consumers[queue], event), scenario.concurrency);
-  for (const order of scenario.orders) {
-    if (!isWanted(order.key)) continue;
-    scheduler.at(order.key, order.at, () => {
-      act('planner', 60, async () => {
-        await planDecision(database, account, scenario, order, order.at);
-        await publishOutbox(postgresOutbox(database, account), queues.publisher, scheduler.now());
-      }).catch(() => undefined);
-    });
-  }
+  for (const order of scenario.orders) if (isWanted(order.key)) world.plan(order);
   for (const one of scenario.acts) {
     if (!isWanted(one.key)) continue;
     scheduler.at(one.key, one.at, () => world.perform(one));
@@ -375,35 +421,40 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
   return world;
 };
 
+/** The bus of events, which takes everything. */
+const acceptingEvents: EventBus = {
+  put: (events) => Promise.resolve({ accepted: events.length, failed: [] }),
+};
+
 const resultText = (value: unknown): string => sha256(JSON.stringify(value ?? null)).slice(0, 8);
 
 /** An operator's act, or one of the broker, in force at once. Resolves with whether there was anything to act on. */
-const perform = async (act: Act, { account, scheduler, twins, queues }: World, app: Pool): Promise<boolean> => {
+const perform = async (
+  act: Act,
+  { account, scheduler, twins, queues }: World,
+  app: Pool,
+  operators: Operators,
+): Promise<boolean> => {
   const now = scheduler.now();
   const at = toText(now);
   switch (act.kind) {
     case 'control':
+      // The safety evaluation sets the emergency stop; the API refuses to.
+      if (act.control !== 'emergency_stop') return operators.control(act.control, act.engaged, act.key);
       await app.query(
-        `UPDATE trading_controls SET superseded_at = $3 WHERE account_label = $1 AND control = $2 AND superseded_at IS NULL`,
-        [account, act.control, at],
+        `UPDATE trading_controls SET superseded_at = $2 WHERE account_label = $1 AND control = 'emergency_stop' AND superseded_at IS NULL`,
+        [account, at],
       );
       await app.query(
         `INSERT INTO trading_controls (account_label, control, engaged, reasons, actor, note, at)
-         VALUES ($1, $2, $3, $4, 'simulation', 'set by the simulation', $5)`,
-        [account, act.control, act.engaged, JSON.stringify(act.engaged ? [{ code: 'operator', at }] : []), at],
+         VALUES ($1, 'emergency_stop', $2, $3, 'simulation', 'set by the simulation', $4)`,
+        [account, act.engaged, JSON.stringify(act.engaged ? [{ code: 'operator', at }] : []), at],
       );
       return true;
     case 'adapter':
-      await app.query(
-        `UPDATE adapter_states SET superseded_at = $3
-          WHERE account_label = $1 AND adapter = $2 AND symbol IS NULL AND superseded_at IS NULL`,
-        [account, act.adapter, at],
-      );
-      await app.query(
-        `INSERT INTO adapter_states (account_label, adapter, symbol, state, breaker, health_reason, consecutive_failures, window_stats, actor, reason, at)
-         VALUES ($1, $2, NULL, $3, 'closed', $4, 0, '{}', 'simulation', 'set by the simulation', $5)`,
-        [account, act.adapter, act.state, act.state === 'enabled' ? null : 'operator', at],
-      );
+      return operators.adapter(act.adapter, act.state, act.key);
+    case 'read':
+      await operators.read(act.path);
       return true;
     case 'disturb': {
       const result = twins.alpaca.disturb(act.event);
