@@ -8,7 +8,7 @@ import { simulate } from './simulate.ts';
 
 const run = promisify(execFile);
 const file = (name: string): string => join(import.meta.dirname, name);
-const mutation = 'correction_unrecorded';
+const mutation = 'router_gives_up';
 
 /** Output of the command on the broken product; it exits with 1 when a seed fails. */
 const simulateBroken = async (words: readonly string[]): Promise<string> => {
@@ -40,10 +40,12 @@ describe('a seed that violates an invariant', () => {
     const faultsBefore = Number(/(\d+) faults, /.exec(shrunk)?.[1]);
     const command = new RegExp(`again with: npm run simulate -- --seed ${seed} --only '([^']+)' --trace`).exec(shrunk);
     const kept = command?.[1] ?? '';
-    expect(kept).toMatch(/disturbance-\d/);
+    // A router that throws needs nothing but an order.
+    expect(kept).toMatch(/^order-\d+$/);
 
     const replayed = await simulateBroken(['--seed', seed, '--only', kept, '--trace']);
-    expect(replayed).toMatch(new RegExp(`step \\d+: ${breaks}: no trade_(?:bust|correct) of`));
-    expect(Number(/(\d+) faults, /.exec(replayed)?.[1])).toBeLessThanOrEqual(Math.min(faultsBefore, 3));
+    expect(replayed).toMatch(new RegExp(`step \\d+: ${breaks}: (?:lean|alpaca) gave up`));
+    // What belongs to the scenario as a whole, such as a second scheduler, cannot be left out.
+    expect(Number(/(\d+) faults, /.exec(replayed)?.[1])).toBeLessThan(faultsBefore);
   }, 600_000);
 });

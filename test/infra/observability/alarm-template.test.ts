@@ -199,7 +199,7 @@ describe('dashboards', () => {
     ['fallback ratio', 'Share of orders for LEAN that fell back, 15 minutes'],
     ['execution error classes', 'Fallbacks by reason'],
     ['execution error classes', 'Rejected submits by code'],
-    ['rolling daily profit', 'Realized profit of the day after cost (comes with reconciliation)'],
+    ['rolling daily profit', 'Realized profit of the day after cost'],
     ['gate coverage', 'Gate coverage: evidence checks of a day (comes with research)'],
     ['advisory', 'Advisory answers (comes with advisory)'],
     ['queues', 'Oldest message'],
@@ -221,7 +221,7 @@ describe('dashboards', () => {
 
   it('marks exactly the graphs whose metrics nothing emits yet', () => {
     const marked = titles.filter((title) => title.includes('(comes with'));
-    expect(marked).toHaveLength(6);
+    expect(marked).toHaveLength(5);
   });
 
   it('shows the state of every deployed alarm on one of them', () => {

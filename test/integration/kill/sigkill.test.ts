@@ -18,9 +18,9 @@ const seed = 20_260_213;
 /** Half days, the shortest sessions there are. */
 const halfDays = ['2023-07-03', '2023-11-24', '2024-07-03', '2024-11-29', '2024-12-24', '2025-07-03', '2025-11-28'];
 /** A kill in the middle of an order takes an order; a day of these symbols has about three times as many. */
-const killsPerDay = 50;
-/** The shipped symbols and three more of each: many orders in few windows, because windows take the time. */
-const stocks = ['', 'B', 'C', 'D'].flatMap((suffix) =>
+const killsPerDay = 25;
+/** The shipped symbols and one more of each. */
+const stocks = ['', 'B'].flatMap((suffix) =>
   shippedSet.stocks.map((stock) => ({ ...stock, symbol: `${stock.symbol}${suffix}` as Ticker })),
 );
 const dates = halfDays.slice(0, Math.max(1, Math.ceil(kills / killsPerDay)));
