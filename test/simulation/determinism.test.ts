@@ -35,7 +35,7 @@ describe('a simulated run', () => {
       for (const seed of seeds.slice(0, 2)) {
         const run = await laboratory.run({ seed });
         const parts = [...run.faults, ...run.scenario.orders, ...run.scenario.acts].map(({ key }) => key);
-        const again = await laboratory.run({ seed, only: new Set([...parts, ...run.ticks]) });
+        const again = await laboratory.run({ seed, only: new Set([...parts, ...run.ticks, ...run.withdrawn]) });
         expect(again.traceHash).toBe(run.traceHash);
       }
     } finally {

@@ -128,6 +128,8 @@ export interface FaultPlan {
 /** What goes wrong, drawn for the name of each gate: leaving one fault out does not move the others. */
 export class Faults {
   readonly injected: InjectedFault[] = [];
+  /** Gates at which a fault was drawn that could change nothing: not counted, and part of the course all the same. */
+  readonly withdrawn: string[] = [];
   readonly #plan: FaultPlan;
   readonly #choices = new Map<Site, readonly Choice[]>();
 
@@ -152,7 +154,9 @@ export class Faults {
   /** A fault that was drawn met with nothing it could change. */
   withdraw(key: string): void {
     const index = this.injected.findLastIndex((fault) => fault.key === key);
-    if (index >= 0) this.injected.splice(index, 1);
+    if (index < 0) return;
+    this.injected.splice(index, 1);
+    this.withdrawn.push(key);
   }
 
   record(key: string, kind: ScenarioFault): void {

@@ -44,6 +44,8 @@ export interface RunResult {
   readonly violations: readonly Violation[];
   /** Names of what its schedules fired. */
   readonly ticks: readonly string[];
+  /** Gates at which a fault was drawn that met with nothing it could change. */
+  readonly withdrawn: readonly string[];
   /** Of everything that happened, in order. */
   readonly traceHash: string;
 }
@@ -256,6 +258,7 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
       faults: faults.injected,
       violations,
       ticks: ticksOf(scenario).map(({ key }) => key),
+      withdrawn: faults.withdrawn,
       traceHash: hash.digest('hex'),
     };
   } finally {

@@ -7,12 +7,13 @@ import { smallest } from './smallest.ts';
 const mostRuns = 150;
 
 /** Everything a run was made of, by name: faults, orders, acts and ticks. What follows its faults is never left out. */
-const partsOf = ({ faults, scenario, ticks }: RunResult): readonly string[] => [
+const partsOf = ({ faults, scenario, ticks, withdrawn }: RunResult): readonly string[] => [
   ...new Set([
     ...faults.map(({ key }) => key),
     ...scenario.orders.map(({ key }) => key),
     ...scenario.acts.map(({ key }) => key),
     ...ticks,
+    ...withdrawn,
   ]),
 ];
 

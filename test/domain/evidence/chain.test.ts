@@ -22,7 +22,7 @@ const chain = linked(Array.from({ length: 20 }, (_, row) => canonicalJson({ row 
 const at = (sequence: number) => ({ sequence, entry_hash: chain[sequence - 1]?.entryHash ?? '' });
 const entry = (index: number): ChainEntry => chain[index] as ChainEntry;
 
-describe('hash chain', () => {
+describe('[A3] hash chain', () => {
   test('a whole chain leads to its head and over its checkpoints', () => {
     expect(verifyChain(chain, [at(7), at(20)])).toEqual({ entries: 20, head: at(20).entry_hash, finding: null });
     expect(verifyChain([], [])).toEqual({ entries: 0, head: chainStart, finding: null });

@@ -20,7 +20,7 @@ const sealed = (statement: Statement, by = signer): Promise<string> => sealState
 /** Seals a statement that the schema would not let through. */
 const sealedRaw = (change: Record<string, unknown>): Promise<string> => sealed(Object.assign(verdict(), change));
 
-describe('DSSE envelope', () => {
+describe('[A3] DSSE envelope', () => {
   test('pre-authentication encoding of the published vector', () => {
     const body = canonicalJson({
       _type: 'https://in-toto.io/Statement/v1',

@@ -21,7 +21,7 @@ const limit = (over: Partial<ExecutionModel> = {}): ExecutionModel => ({
   ...over,
 });
 
-describe('when an order fills', () => {
+describe('[R4] when an order fills', () => {
   const rising = one(minutes(10, [100, 101, 102, 103, 104]));
 
   test('without latency: at the open of the next bar', () => {

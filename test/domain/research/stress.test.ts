@@ -68,7 +68,7 @@ const runOf = (
   return { result: evaluate(input.series, input.model), own: input.series };
 };
 
-describe('stress cases', () => {
+describe('[R5] stress cases', () => {
   test('the undisturbed run trades', () => {
     expect(base.fills.count).toBeGreaterThan(50);
   });

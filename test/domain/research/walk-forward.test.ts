@@ -14,7 +14,7 @@ const sessionsOf = (count: number): SessionBounds[] => {
   return found;
 };
 
-describe('walk-forward', () => {
+describe('[R3] walk-forward', () => {
   test('eight sessions give five folds of three to train and one to test', () => {
     const found = foldsOf(sessionsOf(8), defaultSplitPlan);
     expect(

@@ -22,7 +22,7 @@ const demeaned = ({ rows, columns, values }: ReturnMatrix): ReturnMatrix => {
   return { rows, columns, values: values.map((value, index) => value - (means[index % columns] ?? 0)) };
 };
 
-describe('probability of backtest overfitting', () => {
+describe('[A4] probability of backtest overfitting', () => {
   test('the generator of the fixture is the published one', () => {
     const draw = lcg(42);
     expect([draw(), draw(), draw()].map((value) => value * 2 ** 32)).toEqual([1083814273, 378494188, 2479403867]);

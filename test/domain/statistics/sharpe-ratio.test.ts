@@ -46,7 +46,7 @@ describe('probabilistic Sharpe ratio', () => {
   });
 });
 
-describe('deflated Sharpe ratio', () => {
+describe('[A4] deflated Sharpe ratio', () => {
   test.each([
     [1, 0],
     [2, 0.5197553442805939],

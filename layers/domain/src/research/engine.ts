@@ -115,8 +115,6 @@ interface RestingOrder {
   readonly activeAt: number;
   /** A bar that starts at or after it does not fill it. */
   readonly expiresAt: number;
-  /** Session it was placed in. */
-  readonly session: number;
   readonly entry: boolean;
   triggered: boolean;
 }
@@ -187,7 +185,7 @@ class Account {
 
   /** Draws of a session depend on it and the symbol alone, so that a session is the same in every fold it is part of. */
   beginSession(session: SeriesSession, index: number): void {
-    const { seed, order, reject_burst } = this.#model;
+    const { seed, reject_burst } = this.#model;
     this.#session = session;
     this.#sessionIndex = index;
     this.#sums = openSums(session);
@@ -198,7 +196,6 @@ class Account {
       this.#burstFrom = session.openAt + this.#uniform() * room;
       this.#burstTo = this.#burstFrom + reject_burst.seconds * second;
     }
-    if (order.time_in_force === 'day') this.#expire(() => true);
   }
 
   endSession(lastRow: number): void {
@@ -390,7 +387,6 @@ class Account {
       price: this.#orderPrice(row, side),
       activeAt,
       expiresAt: Math.max(now + ttl * second, activeAt + barMs),
-      session: this.#sessionIndex,
       entry: !reduces,
       triggered: false,
     });
@@ -499,7 +495,7 @@ export const fillsDigest = (simulations: readonly Simulation[]): string =>
   sha256(
     Buffer.concat(
       simulations.flatMap(({ fills }) =>
-        [fills.bar, fills.qty, fills.price].map((column) =>
+        [Float64Array.of(fills.count), fills.bar, fills.qty, fills.price].map((column) =>
           Buffer.from(column.buffer, column.byteOffset, column.byteLength),
         ),
       ),
