@@ -4,7 +4,10 @@ import { mutations, type MutationName } from './mutations.ts';
 import { testServers } from './servers.ts';
 import { simulate } from './simulate.ts';
 
-const seeds = Array.from({ length: 200 }, (_, index) => index + 1);
+const most = 200;
+/** All seeds, each once, from one of them on. */
+const seedsFrom = (first: number): readonly number[] =>
+  Array.from({ length: most }, (_, index) => ((first - 1 + index) % most) + 1);
 
 const cases = (Object.keys(mutations) as MutationName[]).map((name) => ({ name, ...mutations[name] }));
 
@@ -16,10 +19,10 @@ describe('a simulation of a broken control plane', () => {
 
   it.each(cases)(
     'notices within 200 seeds when $claim',
-    async ({ name, breaks }) => {
+    async ({ name, breaks, noticedBy }) => {
       const { violations } = await simulate({
         servers,
-        seeds,
+        seeds: seedsFrom(noticedBy),
         workers: 2,
         mutation: name,
         enough: (report) => report.violations.some(({ invariant }) => invariant === breaks),

@@ -15,6 +15,8 @@ export interface Mutation {
   readonly claim: string;
   /** What is violated then. */
   readonly breaks: Invariant;
+  /** A seed that noticed it when all were tried from 1 on: the search begins there. */
+  readonly noticedBy: number;
   readonly changes: readonly Change[];
   /** What the database would refuse of it, taken out of the schema as well. */
   readonly schema?: string;
@@ -24,6 +26,7 @@ export interface Mutation {
 export const mutations = {
   fencing: {
     claim: 'a worker that was overtaken may settle all the same',
+    noticedBy: 40,
     breaks: 'fenced',
     changes: [
       {
@@ -35,6 +38,7 @@ export const mutations = {
   },
   fill_deduplication: {
     claim: 'a fill is booked each time it is read',
+    noticedBy: 2,
     breaks: 'consistent',
     changes: [
       {
@@ -62,6 +66,7 @@ export const mutations = {
   },
   lookup_before_fallback: {
     claim: 'an order that got no answer is sent elsewhere without a look for it',
+    noticedBy: 3,
     breaks: 'absence_proved',
     changes: [
       {
@@ -74,6 +79,7 @@ export const mutations = {
   },
   stop_before_write: {
     claim: 'a write is begun under a stop that was engaged after its claim',
+    noticedBy: 2,
     breaks: 'no_order_while_stopped',
     changes: [
       {
@@ -85,6 +91,7 @@ export const mutations = {
   },
   duplicate_is_a_rejection: {
     claim: 'the answer that an order exists already is taken for a refusal',
+    noticedBy: 22,
     breaks: 'effect_known',
     changes: [
       {
@@ -97,11 +104,13 @@ export const mutations = {
   },
   reduce_only_forgotten: {
     claim: 'entries are claimed while only reductions are allowed',
+    noticedBy: 87,
     breaks: 'no_order_while_stopped',
     changes: [{ file: 'risk/facts.ts', find: "reduceOnly: engaged('reduce_only'),", replace: 'reduceOnly: false,' }],
   },
   disabled_adapter_writes: {
     claim: 'an adapter writes although somebody has disabled it',
+    noticedBy: 6,
     breaks: 'no_order_while_stopped',
     changes: [
       {
@@ -113,6 +122,7 @@ export const mutations = {
   },
   router_gives_up: {
     claim: 'a router throws on every order of one symbol',
+    noticedBy: 1,
     breaks: 'messages_settled',
     changes: [
       {
@@ -125,6 +135,7 @@ export const mutations = {
   },
   correction_unrecorded: {
     claim: 'a bust is booked without a break',
+    noticedBy: 33,
     breaks: 'breaks_complete',
     changes: [
       {
@@ -136,6 +147,7 @@ export const mutations = {
   },
   cash_miscounted: {
     claim: 'cash is compared with a thousandth too much of what moved it',
+    noticedBy: 2,
     breaks: 'breaks_true',
     changes: [
       {
@@ -148,6 +160,7 @@ export const mutations = {
   },
   commitments_forgotten: {
     claim: 'open orders and unknown outcomes are no exposure',
+    noticedBy: 6,
     breaks: 'exposure_within_caps',
     changes: [
       {
