@@ -26,7 +26,7 @@ export interface Mutation {
 export const mutations = {
   fencing: {
     claim: 'a worker that was overtaken may settle all the same',
-    noticedBy: 40,
+    noticedBy: 109,
     breaks: 'fenced',
     changes: [
       {

@@ -4,7 +4,7 @@ import { testServers } from './servers.ts';
 import { simulate } from './simulate.ts';
 
 /** CI asks for more, and runs them while it waits for the emulator. */
-const count = Number(process.env.SIMULATION_SEEDS ?? 40);
+const count = Number(process.env.SIMULATION_SEEDS ?? 30);
 /** With fewer seeds a rare kind of fault may not be drawn. */
 const enoughForEveryKind = 1_000;
 
