@@ -1,5 +1,6 @@
 import { asTicker, fallbackSession, minute, type NewYorkDate, type Ticker, type TradingDay } from '@torghut/domain';
-import type { BarColumns, BarSession, BarSet, SymbolBars } from '../../infra/local/bars/bars.ts';
+import type { BarColumns } from '@torghut/domain/research';
+import type { BarSession, BarSet, SymbolBars } from '../../infra/local/bars/bars.ts';
 import { parseBars } from '../../infra/local/bars/csv.ts';
 import { generateBars, type GeneratedStock } from '../../infra/local/bars/generator.ts';
 

@@ -1,4 +1,5 @@
 import type { Instant, NewYorkDate, Ticker, TradingDay } from '@torghut/domain';
+import type { BarColumns } from '@torghut/domain/research';
 
 /** A directory of bars that cannot be used. The message is one line: where, what was expected, what was found. */
 export class BarsError extends Error {
@@ -11,17 +12,6 @@ export const barFrequencies = {
   '1m': { milliseconds: 60_000, windowSize: 'PT1M' },
 } as const satisfies Record<string, { readonly milliseconds: number; readonly windowSize: string }>;
 export type BarFrequency = keyof typeof barFrequencies;
-
-/** Bars of one symbol and session as columns of equal length, in time order; prices in USD, volume in shares. */
-export interface BarColumns {
-  /** Start of the bar, an `Instant`. */
-  readonly start: Float64Array;
-  readonly open: Float64Array;
-  readonly high: Float64Array;
-  readonly low: Float64Array;
-  readonly close: Float64Array;
-  readonly volume: Float64Array;
-}
 
 /** Quote bars as columns of equal length, in time order; prices in USD, sizes in shares. A bar exists where a quote changed. */
 export interface QuoteColumns {

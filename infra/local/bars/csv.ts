@@ -1,5 +1,6 @@
 import { newYorkDate } from '@torghut/domain';
-import { type BarColumns, BarsError, type QuoteColumns } from './bars.ts';
+import type { BarColumns } from '@torghut/domain/research';
+import { BarsError, type QuoteColumns } from './bars.ts';
 
 export const barHeader = 'ts,open,high,low,close,volume';
 export const quoteHeader =

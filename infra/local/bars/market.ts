@@ -1,6 +1,7 @@
 import { type Instant, newYorkDate, type NewYorkDate, type Ticker } from '@torghut/domain';
 import type { MarketData, Quote } from '../twins/alpaca/market-data.ts';
-import { type BarColumns, barFrequencies, type BarSession, type BarSet, lowerBound, type SymbolBars } from './bars.ts';
+import type { BarColumns } from '@torghut/domain/research';
+import { barFrequencies, type BarSession, type BarSet, lowerBound, type SymbolBars } from './bars.ts';
 import { ceilToTick, floorToTick, modelQuote, tickText } from './spread-model.ts';
 
 /** A path of prices: values in force from each time until the next one; times ascend strictly. */

@@ -12,8 +12,8 @@ import {
   type Ticker,
   type TradingDay,
 } from '@torghut/domain';
+import type { BarColumns } from '@torghut/domain/research';
 import {
-  type BarColumns,
   barFrequencies,
   type BarFrequency,
   BarsError,

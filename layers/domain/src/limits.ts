@@ -147,6 +147,12 @@ export const limits = {
   allowShorts: limit(false, 'switch', 'TRADING_ALLOW_SHORTS', 'whether more than is held may be sold'),
   allowFractional: limit(false, 'switch', 'TRADING_ALLOW_FRACTIONAL', 'whether parts of a share may be traded'),
   accountSnapshotMaxAgeSeconds: limit(60, 'seconds', null, 'oldest account snapshot for new exposure'),
+  positionLagSeconds: limit(
+    2,
+    'seconds',
+    null,
+    'time by which positions of the broker may lag behind its single orders',
+  ),
   orderSyncMaxAgeSeconds: limit(180, 'seconds', null, 'oldest completed order sync for new exposure'),
   reconciliationMaxAgeHours: limit(
     24,

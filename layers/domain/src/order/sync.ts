@@ -1,4 +1,5 @@
 import { hour, minute, second, type Instant } from '../instant.ts';
+import { defaultLimits } from '../limits.ts';
 import type { LogFields } from '../telemetry.ts';
 import { checkMarketClock, refreshCalendar, snapshotAccount } from './account.ts';
 import { followOrder, mayCancel, notRead, type Followed } from './follow-order.ts';
@@ -28,9 +29,6 @@ const fillOverlapMs = 10 * minute;
 /** After this long without a completed run, orders and positions are compared before the next one is completed. */
 const gapMs = 5 * minute;
 const dayMs = 24 * hour;
-
-/** Positions lag behind single orders: what is read this long after the last change shows it. */
-const positionLagMs = 2 * second;
 
 /** Unknown orders that filled: each is asked for by its id. */
 const unlinkedPerRun = 10;
@@ -226,7 +224,7 @@ export const syncOrders = async (scheduledFor: Instant, ports: SyncPorts): Promi
   const followed = open.followed.filter(({ applied }) => applied).length + strays.adopted;
   // Once more after the fills, so that positions and booked fills are of one time; and when it could not be read at first.
   const changed = receipts.resolved + followed + fills.booked > 0;
-  if (changed) await clock.sleep(positionLagMs + 1);
+  if (changed) await clock.sleep(defaultLimits.positionLagSeconds * second + 1);
   if (changed || !account.complete) account = await snapshot();
   await isolated(
     ports,

@@ -12,23 +12,25 @@ export interface SeriesSession {
   readonly to: number;
 }
 
-/**
- * Bars of one symbol over many sessions as columns of equal length, in time order. Research computes in doubles: what it
- * finds are statistics, not orders. A halt is a time without bars.
- */
-export interface SymbolSeries {
-  readonly symbol: Ticker;
-  /** Length of a bar, ms. */
-  readonly barMs: number;
+/** Bars as columns of equal length, in time order; prices in USD, volume in shares. */
+export interface BarColumns {
   /** Start of the bar, an `Instant`. */
   readonly start: Float64Array;
-  /** USD. */
   readonly open: Float64Array;
   readonly high: Float64Array;
   readonly low: Float64Array;
   readonly close: Float64Array;
-  /** Shares. */
   readonly volume: Float64Array;
+}
+
+/**
+ * Bars of one symbol over many sessions as columns of equal length, in time order. Research computes in doubles: what it
+ * finds are statistics, not orders. A halt is a time without bars.
+ */
+export interface SymbolSeries extends BarColumns {
+  readonly symbol: Ticker;
+  /** Length of a bar, ms. */
+  readonly barMs: number;
   /** Half of the quoted spread at the end of the bar, USD; NaN where no quote is known. */
   readonly halfSpread: Float64Array;
   /** Ascending, without a gap between one's `to` and the next one's `from`. */

@@ -2,6 +2,7 @@ import {
   breakHandling,
   breakTypes,
   decimal,
+  defaultLimits,
   newYorkDate,
   parseInstant,
   sessionAt,
@@ -79,15 +80,16 @@ interface FactsRow {
  * queued are left out too, because each of them is judged at its own claim; `$5` breaks that hold their symbol to exits.
  * Amounts are cast to text because JSON numbers would lose digits.
  *
- * What was filled counts as a commitment until a snapshot that was taken two seconds after the order's last update shows it
- * as a position: the broker's lists lag behind its single orders. A fill may count twice until then, never not at all. Without a snapshot every fill of the day counts. Ended
+ * What was filled counts as a commitment until a snapshot that was taken `positionLagSeconds` after the order's last update
+ * shows it as a position: the broker's lists lag behind its single orders. A fill may count twice until then, never not
+ * at all. Without a snapshot every fill of the day counts. Ended
  * orders are looked for among those of the last week, which every order of ours ends within, so that an index finds them.
  */
 const statement = `
 WITH latest AS (
   SELECT * FROM position_snapshots WHERE account_label = $1 AND complete AND as_of <= $2 ORDER BY as_of DESC, created_at DESC LIMIT 1
 ), seen AS (
-  SELECT coalesce((SELECT as_of FROM latest) - interval '2 seconds', ($3::date)::timestamp AT TIME ZONE 'America/New_York' - interval '1 microsecond') AS until
+  SELECT coalesce((SELECT as_of FROM latest) - interval '${defaultLimits.positionLagSeconds} seconds', ($3::date)::timestamp AT TIME ZONE 'America/New_York' - interval '1 microsecond') AS until
 ), pending AS (
   SELECT e.*, e.state IN ('denied', 'filled', 'canceled', 'expired', 'replaced', 'rejected') AS ended,
          CASE WHEN e.state IN ('denied', 'filled', 'canceled', 'expired', 'replaced', 'rejected') THEN 0 ELSE e.submitted_qty - e.filled_qty END

@@ -1,6 +1,6 @@
 import {
-  asTicker,
   decimal,
+  minute,
   newYorkInstant,
   type AccountLabel,
   type DecimalText,
@@ -8,6 +8,7 @@ import {
   type Instant,
   type NewYorkDate,
   type Side,
+  type Ticker,
 } from '@torghut/domain';
 import type { Queryable } from './pool.ts';
 
@@ -38,20 +39,24 @@ export const sessionFills = async (
   session: NewYorkDate,
 ): Promise<readonly Fill[]> => {
   const begin = newYorkInstant(session, '00:00');
-  const end = newYorkInstant(session, '23:59') + 60_000;
+  const end = newYorkInstant(session, '23:59') + minute;
   const { rows } = await db.query<{
     readonly id: string;
     readonly strategy_id: string | null;
-    readonly symbol: string;
+    readonly symbol: Ticker;
     readonly side: Side;
     readonly qty: DecimalText;
     readonly price: DecimalText;
     readonly at: Instant;
   }>(statement, [account, new Date(begin), new Date(end)]);
-  return rows.flatMap(({ id, strategy_id: strategyId, side, at, ...row }): Fill[] => {
-    const symbol = asTicker(row.symbol);
-    if (symbol === null) return [];
-    const [qty, price] = [decimal(row.qty), decimal(row.price)];
-    return [{ executionId: id, accountLabel: account, strategyId, symbol, side, qty, price, executedAt: at }];
-  });
+  return rows.map(({ id, strategy_id: strategyId, symbol, side, qty, price, at }) => ({
+    executionId: id,
+    accountLabel: account,
+    strategyId,
+    symbol,
+    side,
+    qty: decimal(qty),
+    price: decimal(price),
+    executedAt: at,
+  }));
 };

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fallbackSession, parseInstant, type Ticker, toText } from '@torghut/domain';
-import type { BarColumns, BarSession, QuoteColumns } from '../../../../infra/local/bars/bars.ts';
+import type { BarColumns } from '@torghut/domain/research';
+import type { BarSession, QuoteColumns } from '../../../../infra/local/bars/bars.ts';
 import { BarsMarket } from '../../../../infra/local/bars/market.ts';
 import { ceilToTick, floorToTick, modelQuote, tickText } from '../../../../infra/local/bars/spread-model.ts';
 
