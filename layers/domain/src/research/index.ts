@@ -6,5 +6,6 @@ export * from './fees.ts';
 export * from './market.ts';
 export * from './regimes.ts';
 export * from './series.ts';
+export * from './snapshot.ts';
 export * from './stress.ts';
 export * from './walk-forward.ts';

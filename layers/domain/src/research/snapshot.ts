@@ -1,0 +1,227 @@
+import * as z from 'zod';
+import { canonicalJson, sha256 } from '../canonical-json.ts';
+import { featureFields, type FeatureName } from '../features/contract.ts';
+import { tickerSchema, type Hash, type Ticker } from '../identifiers.ts';
+import { parseInstant, toText } from '../instant.ts';
+import type { NewYorkDate } from '../market/new-york.ts';
+import type { FeatureColumns } from './features.ts';
+import type { BarColumns, SeriesSession, SymbolSeries } from './series.ts';
+
+export const snapshotSchemaVersion = 'torghut.dataset-snapshot.v1';
+
+/** Columns of bars, in the order they are stored. */
+const barColumnNames = ['start', 'open', 'high', 'low', 'close', 'volume', 'halfSpread'] as const;
+const featureNames = featureFields.map(({ name }): FeatureName => name);
+
+/** Everything research is shown of one symbol in one session: bars, quotes, and the features as they were recorded. */
+export interface SessionSnapshot {
+  readonly symbol: Ticker;
+  readonly barMs: number;
+  readonly session: Omit<SeriesSession, 'from' | 'to'>;
+  readonly bars: BarColumns & Pick<SymbolSeries, 'halfSpread'>;
+  readonly features: FeatureColumns;
+}
+
+const headerSchema = z.strictObject({
+  schema_version: z.literal(snapshotSchemaVersion),
+  symbol: tickerSchema,
+  bar_ms: z.int().positive(),
+  rows: z.int().min(0),
+  session_date: z.iso.date(),
+  session_kind: z.enum(['full', 'half']),
+  open_at: z.iso.datetime({ precision: 3 }),
+  close_at: z.iso.datetime({ precision: 3 }),
+  columns: z.array(z.string()),
+});
+
+const allColumns: readonly string[] = [...barColumnNames, ...featureNames.map((name) => `feature:${name}`)];
+const bytesPerValue = Float64Array.BYTES_PER_ELEMENT;
+const lineFeed = 10;
+const littleEndian = new Uint8Array(Float64Array.of(1).buffer)[0] === 0;
+
+/** Swaps the bytes of each value on a machine that stores the most significant one first. */
+const inFileOrder = (values: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => {
+  if (littleEndian) return values;
+  new Uint8Array(values.buffer).reverse();
+  return values.reverse();
+};
+
+/**
+ * Bytes of a snapshot: one line of canonical JSON, padded so that what follows is aligned, then each column as
+ * little-endian doubles. The same content gives the same bytes anywhere; an unknown value is the one quiet NaN.
+ */
+export const encodeSnapshot = ({ symbol, barMs, session, bars, features }: SessionSnapshot): Uint8Array => {
+  const rows = bars.start.length;
+  const columns = [...barColumnNames.map((name) => bars[name]), ...featureNames.map((name) => features[name])];
+  const uneven = columns.findIndex((column) => column.length !== rows);
+  if (uneven !== -1)
+    throw new RangeError(`expected ${rows} values of ${allColumns[uneven]}, found ${columns[uneven]?.length}`);
+  const line = canonicalJson({
+    schema_version: snapshotSchemaVersion,
+    symbol,
+    bar_ms: barMs,
+    rows,
+    session_date: session.date,
+    session_kind: session.kind,
+    open_at: toText(session.openAt),
+    close_at: toText(session.closeAt),
+    columns: [...allColumns],
+  });
+  const text = new TextEncoder().encode(line);
+  const headerBytes = Math.ceil((text.length + 1) / bytesPerValue) * bytesPerValue;
+  const bytes = new Uint8Array(headerBytes + columns.length * rows * bytesPerValue);
+  bytes.fill(0x20, 0, headerBytes);
+  bytes.set(text);
+  bytes[headerBytes - 1] = lineFeed;
+  for (const [index, column] of columns.entries()) {
+    // Another NaN would be another content hash for the same content.
+    const values = inFileOrder(column.map((value) => (Number.isNaN(value) ? Number.NaN : value)));
+    bytes.set(new Uint8Array(values.buffer), headerBytes + index * rows * bytesPerValue);
+  }
+  return bytes;
+};
+
+export type DecodedSnapshot =
+  | { readonly ok: true; readonly snapshot: SessionSnapshot }
+  | { readonly ok: false; readonly code: 'snapshot_malformed'; readonly detail: string };
+
+const malformed = (detail: string): DecodedSnapshot => ({ ok: false, code: 'snapshot_malformed', detail });
+
+const headerOf = (line: string): unknown => {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined; // The schema says what was expected instead.
+  }
+};
+
+/** Reads what `encodeSnapshot` wrote; the columns are copies, so that the bytes may go. */
+export const decodeSnapshot = (bytes: Uint8Array): DecodedSnapshot => {
+  const end = bytes.indexOf(lineFeed);
+  if (end === -1) return malformed('expected a line of JSON before the columns, found no end of line');
+  const header = headerSchema.safeParse(headerOf(new TextDecoder().decode(bytes.subarray(0, end))));
+  if (!header.success) return malformed(z.prettifyError(header.error));
+  const { rows, columns, symbol, bar_ms, session_date, session_kind, open_at, close_at } = header.data;
+  if (columns.join() !== allColumns.join())
+    return malformed(`expected the columns ${allColumns.join(', ')}, found ${columns.join(', ')}`);
+  const from = end + 1;
+  const expected = from + columns.length * rows * bytesPerValue;
+  if (bytes.length !== expected)
+    return malformed(`expected ${expected} bytes for ${rows} rows of ${columns.length} columns, found ${bytes.length}`);
+  const column = (name: string): Float64Array => {
+    const start = from + allColumns.indexOf(name) * rows * bytesPerValue;
+    const copy = bytes.slice(start, start + rows * bytesPerValue);
+    return inFileOrder(new Float64Array(copy.buffer, copy.byteOffset, rows));
+  };
+  return {
+    ok: true,
+    snapshot: {
+      symbol,
+      barMs: bar_ms,
+      session: {
+        date: session_date as NewYorkDate,
+        kind: session_kind,
+        openAt: parseInstant(open_at),
+        closeAt: parseInstant(close_at),
+      },
+      bars: Object.fromEntries(barColumnNames.map((name) => [name, column(name)])) as Record<
+        (typeof barColumnNames)[number],
+        Float64Array
+      >,
+      features: Object.fromEntries(featureNames.map((name) => [name, column(`feature:${name}`)])) as Record<
+        FeatureName,
+        Float64Array
+      >,
+    },
+  };
+};
+
+/** Where the bytes of a snapshot are stored: by what they are, so that runs share them. */
+export const snapshotKey = (digest: Hash): string => `datasets/${digest}.bin`;
+
+/** A snapshot with its bytes. */
+export interface StoredSnapshot {
+  readonly snapshot: SessionSnapshot;
+  readonly sha256: Hash;
+  readonly bytes: Uint8Array;
+}
+
+export const storedSnapshot = (snapshot: SessionSnapshot): StoredSnapshot => {
+  const bytes = encodeSnapshot(snapshot);
+  return { snapshot, sha256: sha256(bytes) as Hash, bytes };
+};
+
+/** One symbol over all its sessions: series and features, row by row. */
+export interface SymbolData {
+  readonly series: SymbolSeries;
+  readonly features: FeatureColumns;
+}
+
+const joined = (parts: readonly Float64Array[], rows: number): Float64Array => {
+  const column = new Float64Array(rows);
+  let at = 0;
+  for (const part of parts) {
+    column.set(part, at);
+    at += part.length;
+  }
+  return column;
+};
+
+/**
+ * Snapshots as one series for each symbol, symbols and sessions ascending, whatever order they come in.
+ * @throws RangeError when a session of a symbol is there twice, or its bars are of several lengths
+ */
+export const symbolDataOf = (snapshots: readonly SessionSnapshot[]): readonly SymbolData[] => {
+  const bySymbol = Map.groupBy(snapshots, ({ symbol }) => symbol);
+  return [...bySymbol.keys()].toSorted().map((symbol) => {
+    const own = (bySymbol.get(symbol) ?? []).toSorted((a, b) => a.session.openAt - b.session.openAt);
+    const [first] = own;
+    const barMs = first?.barMs ?? 0;
+    const sessions: SeriesSession[] = [];
+    let from = 0;
+    for (const { session, bars, barMs: length } of own) {
+      if (length !== barMs) throw new RangeError(`${symbol}: expected bars of ${barMs} ms, found some of ${length} ms`);
+      if (sessions.at(-1)?.date === session.date)
+        throw new RangeError(`${symbol}: expected one snapshot of ${session.date}, found two`);
+      const to = from + bars.start.length;
+      sessions.push({ ...session, from, to });
+      from = to;
+    }
+    const rows = from;
+    const bars = Object.fromEntries(
+      barColumnNames.map((name) => [
+        name,
+        joined(
+          own.map((part) => part.bars[name]),
+          rows,
+        ),
+      ]),
+    ) as Record<(typeof barColumnNames)[number], Float64Array>;
+    const features = Object.fromEntries(
+      featureNames.map((name) => [
+        name,
+        joined(
+          own.map((part) => part.features[name]),
+          rows,
+        ),
+      ]),
+    ) as Record<FeatureName, Float64Array>;
+    return { series: { symbol, barMs, ...bars, sessions }, features };
+  });
+};
+
+/** The sessions of a symbol's data, one snapshot each. */
+export const snapshotsOf = ({ series, features }: SymbolData): readonly SessionSnapshot[] =>
+  series.sessions.map(({ from, to, ...session }) => ({
+    symbol: series.symbol,
+    barMs: series.barMs,
+    session,
+    bars: Object.fromEntries(barColumnNames.map((name) => [name, series[name].subarray(from, to)])) as Record<
+      (typeof barColumnNames)[number],
+      Float64Array
+    >,
+    features: Object.fromEntries(featureNames.map((name) => [name, features[name].subarray(from, to)])) as Record<
+      FeatureName,
+      Float64Array
+    >,
+  }));
