@@ -13,7 +13,7 @@ import {
 
 const barNames = ['start', 'open', 'high', 'low', 'close', 'volume', 'halfSpread'] as const;
 const value = fc.oneof(fc.double({ noDefaultInfinity: true }), fc.constant(Number.NaN), fc.constant(-0));
-const date = (day: number) => `2026-02-${String(day).padStart(2, '0')}` as SessionSnapshot['session']['date'];
+const date = (day: number) => `2026-02-${String(day).padStart(2, '0')}`;
 
 const snapshotOf = (symbol: string, day: number, rows: number, draw: (index: number) => number): SessionSnapshot => {
   let index = 0;

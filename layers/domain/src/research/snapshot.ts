@@ -3,7 +3,6 @@ import { canonicalJson, sha256 } from '../canonical-json.ts';
 import { featureFields, type FeatureName } from '../features/contract.ts';
 import { tickerSchema, type Hash, type Ticker } from '../identifiers.ts';
 import { parseInstant, toText } from '../instant.ts';
-import type { NewYorkDate } from '../market/new-york.ts';
 import type { FeatureColumns } from './features.ts';
 import type { BarColumns, SeriesSession, SymbolSeries } from './series.ts';
 
@@ -53,9 +52,9 @@ const inFileOrder = (values: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffe
 export const encodeSnapshot = ({ symbol, barMs, session, bars, features }: SessionSnapshot): Uint8Array => {
   const rows = bars.start.length;
   const columns = [...barColumnNames.map((name) => bars[name]), ...featureNames.map((name) => features[name])];
-  const uneven = columns.findIndex((column) => column.length !== rows);
-  if (uneven !== -1)
-    throw new RangeError(`expected ${rows} values of ${allColumns[uneven]}, found ${columns[uneven]?.length}`);
+  for (const [index, { length }] of columns.entries())
+    if (length !== rows)
+      throw new RangeError(`expected ${rows} values of ${allColumns[index] ?? 'a column'}, found ${length}`);
   const line = canonicalJson({
     schema_version: snapshotSchemaVersion,
     symbol,
@@ -119,7 +118,7 @@ export const decodeSnapshot = (bytes: Uint8Array): DecodedSnapshot => {
       symbol,
       barMs: bar_ms,
       session: {
-        date: session_date as NewYorkDate,
+        date: session_date,
         kind: session_kind,
         openAt: parseInstant(open_at),
         closeAt: parseInstant(close_at),
