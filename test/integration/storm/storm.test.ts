@@ -236,6 +236,7 @@ it(
     expect(fallbacks.length).toBeLessThan(requests);
 
     // Breakers turn as tabled: open for their time, then half open, then closed or open for twice as long, up to the longest.
+    // A row that was superseded in the instant it was written comes before the one that followed it.
     const turns = await world.rows<{
       symbol: string | null;
       breaker: string;
@@ -244,7 +245,7 @@ it(
       open_seconds: number;
     }>(
       `SELECT symbol, breaker, at, opened_at, (window_stats ->> 'open_seconds')::int AS open_seconds FROM adapter_states
-        WHERE adapter = 'lean' AND actor = 'breaker' ORDER BY symbol NULLS FIRST, at, created_at`,
+        WHERE adapter = 'lean' AND actor = 'breaker' ORDER BY symbol NULLS FIRST, at, superseded_at NULLS LAST`,
     );
     const legal: Readonly<Record<string, readonly string[]>> = {
       closed: ['open'],

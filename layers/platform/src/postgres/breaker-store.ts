@@ -119,10 +119,17 @@ const supersede = async (
   },
   now: Instant,
 ): Promise<void> => {
-  const at = new Date(now);
+  let at = new Date(now);
   const openedAt = next.breaker === undefined ? (row?.opened_at ?? null) : next.breaker.openedAt;
   const halfOpenAt = next.breaker === undefined ? (row?.half_open_at ?? null) : next.breaker.halfOpenAt;
-  if (row !== undefined) await client.query(`UPDATE adapter_states SET superseded_at = $2 WHERE id = $1`, [row.id, at]);
+  if (row !== undefined) {
+    // Who waited for the account's lock brings an older time than who held it: the rows of a scope still follow each other.
+    const { rows } = await client.query<{ superseded_at: Instant }>(
+      `UPDATE adapter_states SET superseded_at = greatest($2, at) WHERE id = $1 RETURNING superseded_at`,
+      [row.id, at],
+    );
+    at = new Date(rows[0]?.superseded_at ?? now);
+  }
   await client.query(
     `INSERT INTO adapter_states (account_label, adapter, symbol, state, breaker, health_reason, consecutive_failures,
        opened_at, half_open_at, window_stats, actor, reason, at)
