@@ -1,8 +1,10 @@
 import { createPool, fixedCredentials, type Pool, type Queryable } from '@torghut/platform';
+import type pg from 'pg';
 import type { PoolClient } from 'pg';
 import { draw } from '../../infra/local/twins/random.ts';
 import type { FaultKind } from './faults.ts';
 import { hang, type Gates } from './gates.ts';
+import type { DatabaseServer } from './ledger.ts';
 import type { Actor } from './scheduler.ts';
 
 /** An answer of the server or the driver, with the code by which callers tell them apart. */
@@ -154,9 +156,7 @@ export const simulatedDatabase = (real: Pool, gates: Gates, onCommit: CommitList
   });
 };
 
-export interface DatabaseAddress {
-  readonly port: number;
-  readonly password: string;
+export interface DatabaseAddress extends DatabaseServer {
   readonly name: string;
 }
 
@@ -168,13 +168,23 @@ const preparedName = (text: string): string => {
   return name;
 };
 
+type Statement = pg.QueryConfig & { readonly values: unknown[] };
+/** The statement of a call with parameters, and what else the call was given. */
+const statementOf = (call: readonly unknown[]): readonly [statement: Statement, rest: readonly unknown[]] | null => {
+  const [first, second, ...others] = call;
+  if (typeof first === 'string')
+    return Array.isArray(second) ? [{ text: first, values: second as unknown[] }, others] : null;
+  const config = first as Partial<Statement>;
+  return config.text !== undefined && Array.isArray(config.values) ? [config as Statement, call.slice(1)] : null;
+};
+
 /**
  * Connections of a worker. Statements with parameters are parsed and planned once for each connection instead of each
  * time: thousands of runs are about what statements do, and half of their time was planning them.
  */
-export const openPool = ({ port, password, name }: DatabaseAddress, user: string): Pool => {
+export const openPool = ({ port, password, socketDirectory, name }: DatabaseAddress, user: string): Pool => {
   const pool = createPool({
-    host: '127.0.0.1',
+    host: socketDirectory ?? '127.0.0.1',
     port,
     database: name,
     user,
@@ -185,10 +195,12 @@ export const openPool = ({ port, password, name }: DatabaseAddress, user: string
   });
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...all: unknown[]) => unknown;
-    const prepared = (statement: unknown, values: unknown, ...rest: unknown[]): unknown =>
-      typeof statement === 'string' && Array.isArray(values)
-        ? query({ name: preparedName(statement), text: statement, values }, ...rest)
-        : query(statement, values, ...rest);
+    const prepared = (...call: readonly unknown[]): unknown => {
+      const found = statementOf(call);
+      if (found === null) return query(...call);
+      const [statement, rest] = found;
+      return query({ ...statement, name: preparedName(statement.text) }, ...rest);
+    };
     client.query = prepared as typeof client.query;
   });
   return pool;

@@ -1,8 +1,7 @@
-import { breakHandling, decimal, minute, type BreakType, type Instant } from '@torghut/domain';
+import { breakHandling, decimal, minute, zero, type BreakType, type Decimal, type Instant } from '@torghut/domain';
 import type { Pool } from '@torghut/platform';
 import type { AlpacaTwin, Disturbance } from '../../infra/local/twins/index.ts';
 import { bookedAtBroker, type Breach } from './invariants.ts';
-import type { Scenario } from './scenario.ts';
 import type { World } from './world.ts';
 
 /** A break that there has to be, or that there may be, by its type and by the order, activity or symbol it is about. */
@@ -29,10 +28,12 @@ const passing: Partial<Record<Disturbance['kind'], readonly BreakType[]>> = {
   merger: ['position_avg_price_mismatch'],
   shares_moved: ['position_avg_price_mismatch'],
 };
-/** A clock that is minutes ahead puts the cash that a day began with behind fills that came later. */
-const ofSkewedClocks: readonly BreakType[] = ['cash_mismatch'];
-
 const corporateActions: ReadonlySet<string> = new Set(['SPLIT', 'MA', 'JNLS']);
+
+const executedOf = (alpaca: AlpacaTwin, order: string): Decimal =>
+  alpaca
+    .fills()
+    .reduce((sum, { orderId, corrects, qty }) => (orderId === order && corrects === null ? sum.plus(qty) : sum), zero);
 
 /** What the broker's books differ in from what its own reports of our orders come to. */
 const differencesOf = (alpaca: AlpacaTwin, readAt: Instant): readonly Difference[] => {
@@ -41,14 +42,20 @@ const differencesOf = (alpaca: AlpacaTwin, readAt: Instant): readonly Difference
     if (origin !== 'api')
       found.push({ type: 'external_order', about: id, must: submittedAt < readAt - foreignAfterMs });
     else if (filledQty.gt(qty)) found.push({ type: 'overfill', about: id, must: true });
+    // One that a bust took back since was one all the same.
+    else if (executedOf(alpaca, id).gt(qty)) found.push({ type: 'overfill', about: id, must: false });
   }
   for (const { orderId, state } of alpaca.fills())
     if (state !== 'executed') {
       const type = state === 'busted' ? 'trade_bust' : 'trade_correct';
       found.push({ type, about: orderId, must: true });
     }
-  for (const { id, type } of alpaca.activities())
-    if (corporateActions.has(type)) found.push({ type: 'corporate_action_pending', about: id, must: true });
+  for (const { id, type, body } of alpaca.activities())
+    if (corporateActions.has(type)) {
+      found.push({ type: 'corporate_action_pending', about: id, must: true });
+      // What one took another may have brought back since.
+      found.push({ type: 'position_qty_mismatch', about: String(body['symbol']), must: false });
+    }
   const { cash, positions } = bookedAtBroker(alpaca);
   const holdings = alpaca.holdings();
   for (const symbol of new Set([...positions.keys(), ...Object.keys(holdings.positions)])) {
@@ -68,7 +75,6 @@ const differencesOf = (alpaca: AlpacaTwin, readAt: Instant): readonly Difference
 export const breachesOfBreaks = async (
   { account, twins }: World,
   app: Pool,
-  { aheadMs }: Scenario,
   disturbed: ReadonlySet<Disturbance['kind']>,
   readAt: Instant,
 ): Promise<readonly Breach[]> => {
@@ -82,7 +88,6 @@ export const breachesOfBreaks = async (
   ]);
   const differences = differencesOf(twins.alpaca, readAt);
   const mayPass = new Set([...disturbed].flatMap((kind) => passing[kind] ?? []));
-  if (aheadMs['order-sync'] !== undefined) for (const type of ofSkewedClocks) mayPass.add(type);
   const isAbout = ({ type, about }: Difference, row: (typeof rows)[number]): boolean =>
     type === row.type && (about === null || about === row.order_ref || about === row.symbol);
   return [

@@ -1,5 +1,5 @@
 import { second, type Instant } from '@torghut/domain';
-import type { AlpacaTwin, Disturbance } from '../../infra/local/twins/index.ts';
+import type { Disturbance } from '../../infra/local/twins/index.ts';
 import { basePrices, type MarketSymbol } from './market.ts';
 
 /** What goes wrong at the broker itself, with when it begins and, of what does not end by itself, when it ends. */
@@ -22,19 +22,6 @@ type Shape = (
   readonly begin: Disturbance;
   /** Ends it after so many seconds. */
   readonly end?: { readonly event: Disturbance; readonly afterSeconds: number };
-};
-
-/** Orders that stand otherwise at the broker than anybody could foresee, after a disturbance that touched them. */
-export const beyondCaps = (alpaca: AlpacaTwin, { kind }: Disturbance): readonly string[] => {
-  const fillIds = new Set(alpaca.fills().flatMap(({ state, orderId }) => (state === 'executed' ? [] : [orderId])));
-  return alpaca
-    .orders()
-    .filter(({ id, origin, status, qty, filledQty }) => {
-      if (origin !== 'api') return true;
-      if (kind === 'late_fill') return filledQty.gt('0') && ['canceled', 'expired', 'filled'].includes(status);
-      return filledQty.gt(qty) || fillIds.has(id);
-    })
-    .map(({ clientOrderId }) => clientOrderId);
 };
 
 const priced = (symbol: MarketSymbol, factor: number): string => (basePrices[symbol] * factor).toFixed(2);

@@ -2,9 +2,9 @@ import { decimal, decimalText, deployment, zero, type Decimal } from '@torghut/d
 import type { Pool } from '@torghut/platform';
 import { isTerminal } from '../../infra/local/twins/alpaca/order.ts';
 import type { AlpacaTwin, TwinOrder } from '../../infra/local/twins/index.ts';
+import { ExposureWatch } from './exposure-watch.ts';
 import type { InjectedFault } from './faults.ts';
 import { violations as contradictions } from '../support/invariants.ts';
-import { basePrices, midAt, type MarketSymbol } from './market.ts';
 import { poisonBodies, type Scenario } from './scenario.ts';
 import { consumers, type World } from './world.ts';
 
@@ -38,25 +38,19 @@ const isOpen = (order: TwinOrder): boolean => isOurs(order) && !isTerminal(order
 const identityOf = (clientOrderId: string): string => clientOrderId.replace(/-\d+$/, '');
 
 const startingCash = decimal('100000');
-const defaultGross = '1.0';
-const defaultPositions = 10;
-/** Prices move between the claim and the fill; the caps are in money. */
-const priceTolerance = decimal('1.02');
 
 /** Looks at the broker each time it may have acted. */
 export class BrokerWatch {
-  readonly #scenario: Scenario;
   readonly #app: Pool;
   /** Writes that had begun when the stop came into force; `null` while there is none. */
   #begunBeforeStop: ReadonlySet<string> | null = null;
   readonly #stops = new Set<string>();
   #seen = 0;
-  /** Orders that no cap of ours can hold: the broker took or filled them after they had ended, or somebody changed them. */
-  readonly #beyondCaps = new Set<string>();
+  readonly exposure: ExposureWatch;
 
   constructor(scenario: Scenario, app: Pool) {
-    this.#scenario = scenario;
     this.#app = app;
+    this.exposure = new ExposureWatch(scenario, app);
   }
 
   /** A control has just been committed. */
@@ -70,17 +64,12 @@ export class BrokerWatch {
     if (this.#stops.size === 0) this.#begunBeforeStop = null;
   }
 
-  /** Nobody could foresee what became of this order. */
-  surprised(clientOrderId: string): void {
-    this.#beyondCaps.add(clientOrderId);
-  }
-
   /** What is wrong at the broker now. */
-  look({ twins, scheduler }: World): readonly Breach[] {
-    const { positions } = twins.alpaca.holdings();
-    const orders = twins.alpaca.orders().filter(isOurs);
+  look(world: World): readonly Breach[] {
+    const orders = world.twins.alpaca.orders().filter(isOurs);
     const breaches: Breach[] = [];
     for (const order of orders.slice(this.#seen)) {
+      this.exposure.arrived(order, world);
       if (this.#begunBeforeStop?.has(order.clientOrderId) === false)
         breaches.push({ invariant: 'no_order_while_stopped', detail: `${order.clientOrderId} was accepted` });
     }
@@ -91,47 +80,7 @@ export class BrokerWatch {
       if (identities.has(identity)) breaches.push({ invariant: 'one_effect', detail: `${identity} has two orders` });
       identities.add(identity);
     }
-    const foreseen = orders.filter(({ clientOrderId }) => !this.#beyondCaps.has(clientOrderId));
-    if (this.#beyondCaps.size === 0)
-      for (const [symbol, qty] of Object.entries(positions))
-        if (decimal(qty).lt(zero))
-          breaches.push({ invariant: 'exposure_within_caps', detail: `${symbol} is short by ${qty}` });
-    return [...breaches, ...this.#exposure(foreseen, scheduler.now())];
-  }
-
-  #exposure(orders: readonly TwinOrder[], now: number): readonly Breach[] {
-    const { settings } = this.#scenario;
-    let gross = zero;
-    let engaged = 0;
-    for (const symbol of Object.keys(basePrices) as MarketSymbol[]) {
-      const price = decimal(midAt(symbol, now).toFixed(4));
-      let held: Decimal = zero;
-      let buying: Decimal = zero;
-      for (const order of orders) {
-        if (order.symbol !== symbol) continue;
-        held = order.side === 'buy' ? held.plus(order.filledQty) : held.minus(order.filledQty);
-        if (order.side === 'buy' && isOpen(order)) buying = buying.plus(order.qty).minus(order.filledQty);
-      }
-      const most = held.plus(buying).times(price);
-      // What was bought beyond the caps is sold like everything else.
-      if (most.gt(zero)) gross = gross.plus(most);
-      if (held.gt(zero) || buying.gt(zero)) engaged += 1;
-    }
-    const cap = startingCash.times(decimal(settings['TRADING_MAX_GROSS'] ?? defaultGross));
-    const mostSymbols = Number(settings['TRADING_MAX_POSITIONS'] ?? defaultPositions);
-    return [
-      ...(gross.gt(cap.times(priceTolerance))
-        ? [
-            {
-              invariant: 'exposure_within_caps',
-              detail: `gross ${decimalText(gross)} above ${decimalText(cap)}`,
-            } as const,
-          ]
-        : []),
-      ...(engaged > mostSymbols
-        ? [{ invariant: 'exposure_within_caps', detail: `${engaged} symbols, at most ${mostSymbols} allowed` } as const]
-        : []),
-    ];
+    return breaches;
   }
 
   async #begun({ account }: World): Promise<ReadonlySet<string>> {

@@ -4,7 +4,7 @@ import { openPool } from './database.ts';
 import { createLedger, dropLedger, forgetRuns, type DatabaseServer } from './ledger.ts';
 import { mutationKey, mutationOf } from './mutations.ts';
 import { runSeed, type RunOptions, type RunResult } from './run.ts';
-import { databaseOf, type SignalServer } from './streams.ts';
+import { databaseOf, rememberedStreams, type SignalServer } from './streams.ts';
 import type { Resources } from './world.ts';
 
 /** The servers that all workers share. */
@@ -20,6 +20,11 @@ export interface Laboratory {
 }
 
 let laboratories = 0;
+/**
+ * Statements are planned when the tables are empty, some of them with a scan of a whole table: the rows of former seeds
+ * make that ever slower. Forgetting has them planned anew, which costs about as much as half a seed.
+ */
+const seedsUntilForgotten = 40;
 
 export const openLaboratory = async ({ postgres, clickhouse }: Servers): Promise<Laboratory> => {
   laboratories += 1;
@@ -29,10 +34,13 @@ export const openLaboratory = async ({ postgres, clickhouse }: Servers): Promise
   const resources: Resources = {
     app: openPool(address, 'torghut_app'),
     owner: openPool(address, 'torghut_owner'),
-    clickhouse: createClickHouse({
-      url: clickhouse.url,
-      credentials: fixedCredentials({ username: 'default', password: '' }),
-    }),
+    clickhouse: rememberedStreams(
+      createClickHouse({
+        url: clickhouse.url,
+        credentials: fixedCredentials({ username: 'default', password: '' }),
+      }),
+      clickhouse,
+    ),
     tables: (stream) => ({
       TRADING_SIGNAL_TABLE: `${databaseOf(clickhouse, stream)}.ta_signals`,
       TRADING_PRICE_TABLE: `${databaseOf(clickhouse, stream)}.ta_microbars`,
@@ -41,7 +49,7 @@ export const openLaboratory = async ({ postgres, clickhouse }: Servers): Promise
   const known = new Set<number>();
   return {
     run: async (options) => {
-      if (known.has(options.seed)) {
+      if (known.has(options.seed) || known.size >= seedsUntilForgotten) {
         await forgetRuns(postgres, name);
         known.clear();
       }

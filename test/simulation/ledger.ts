@@ -11,6 +11,8 @@ export interface DatabaseServer {
   readonly port: number;
   /** Of every role. */
   readonly password: string;
+  /** Where its Unix socket is; its port is used without one. */
+  readonly socketDirectory: string | null;
 }
 
 const clientOf = async ({ port, password }: DatabaseServer, user: string, database: string): Promise<pg.Client> => {

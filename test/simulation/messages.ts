@@ -16,10 +16,12 @@ import type { Faults } from './faults.ts';
 import type { Gates } from './gates.ts';
 import type { Scheduler } from './scheduler.ts';
 
-export const queueNames = Object.keys(queueContract) as readonly QueueName[];
-const suffix = (name: QueueName): string => (queueContract[name].fifo ? '.fifo' : '');
-const nameOf = (name: QueueName): string => `${name}${suffix(name)}`;
-export const deadLetterOf = (name: QueueName): string => `${name}-dead-letter${suffix(name)}`;
+/** The queues that orders take. */
+export const queueNames = ['lean', 'alpaca', 'followUp'] as const satisfies readonly QueueName[];
+export type OrderQueue = (typeof queueNames)[number];
+const suffix = (name: OrderQueue): string => (queueContract[name].fifo ? '.fifo' : '');
+const nameOf = (name: OrderQueue): string => `${name}${suffix(name)}`;
+export const deadLetterOf = (name: OrderQueue): string => `${name}-dead-letter${suffix(name)}`;
 /** A queue looks for its consumers this often at least, milliseconds. */
 const pollWithinMs = 300;
 /** How long a message may hide before it is seen at all. */
@@ -29,12 +31,12 @@ export interface SimulatedQueues {
   readonly engine: QueueEngine;
   readonly publisher: MessagePublisher;
   /** Puts a message on a queue that no publisher of ours wrote. */
-  readonly plant: (queue: QueueName, body: string, groupId: string) => void;
+  readonly plant: (queue: OrderQueue, body: string, groupId: string) => void;
   /** Starts to deliver; each batch goes to one run of the consumer. */
-  readonly deliverTo: (invoke: (queue: QueueName, event: unknown) => Promise<unknown>, concurrency: number) => void;
+  readonly deliverTo: (invoke: (queue: OrderQueue, event: unknown) => Promise<unknown>, concurrency: number) => void;
   /** Messages that wait, are delayed or in flight. */
   readonly waiting: () => number;
-  readonly deadLetters: () => readonly { readonly queue: QueueName; readonly body: string }[];
+  readonly deadLetters: () => readonly { readonly queue: OrderQueue; readonly body: string }[];
   readonly close: () => void;
 }
 
@@ -52,12 +54,12 @@ export const simulatedQueues = (scheduler: Scheduler, gates: Gates, faults: Faul
       }),
     );
   }
-  let poll: (queue: QueueName) => void = () => undefined;
+  let poll: (queue: OrderQueue) => void = () => undefined;
 
   // The queue's side of the SDK's only command that a publisher uses; everything in front of it is the real one.
   const client = {
     send: ({ input }: SendMessageBatchCommand) => {
-      const queue = String(input.QueueUrl) as QueueName;
+      const queue = String(input.QueueUrl) as OrderQueue;
       const actor = gates.actor();
       const key = `${actor?.name ?? 'world'}/${actor?.gates ?? 0}:publish:${queue}`;
       const fault = actor === null ? null : faults.at(key, 'publish', scheduler.now());
@@ -95,9 +97,9 @@ export const simulatedQueues = (scheduler: Scheduler, gates: Gates, faults: Faul
     },
     deliverTo: (invoke, concurrency) => {
       let batches = 0;
-      const active = new Map<QueueName, number>(queueNames.map((name) => [name, 0]));
-      const again = new Set<QueueName>();
-      const planned = new Map<QueueName, Instant>();
+      const active = new Map<OrderQueue, number>(queueNames.map((name) => [name, 0]));
+      const again = new Set<OrderQueue>();
+      const planned = new Map<OrderQueue, Instant>();
       const sources = new Map(
         queueNames.map((queue) => [
           queue,
@@ -135,7 +137,7 @@ export const simulatedQueues = (scheduler: Scheduler, gates: Gates, faults: Faul
           }),
         ]),
       );
-      const drain = async (queue: QueueName): Promise<void> => {
+      const drain = async (queue: OrderQueue): Promise<void> => {
         if (active.get(queue)! >= concurrency) {
           again.add(queue);
           return;
@@ -148,7 +150,7 @@ export const simulatedQueues = (scheduler: Scheduler, gates: Gates, faults: Faul
         if (again.has(queue)) poll(queue);
         if (next !== null) pollAt(queue, next);
       };
-      const pollAt = (queue: QueueName, at: Instant): void => {
+      const pollAt = (queue: OrderQueue, at: Instant): void => {
         const before = planned.get(queue);
         if (before !== undefined && before <= at && before > scheduler.now()) return;
         planned.set(queue, at);
@@ -171,7 +173,7 @@ export const simulatedQueues = (scheduler: Scheduler, gates: Gates, faults: Faul
       }, 0),
     deadLetters: () =>
       queueNames.flatMap((queue) => {
-        const found: { queue: QueueName; body: string }[] = [];
+        const found: { queue: OrderQueue; body: string }[] = [];
         for (;;) {
           const messages = engine.receive(deadLetterOf(queue));
           if (messages.length === 0) return found;

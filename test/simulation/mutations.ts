@@ -91,7 +91,7 @@ export const mutations = {
   },
   duplicate_is_a_rejection: {
     claim: 'the answer that an order exists already is taken for a refusal',
-    noticedBy: 22,
+    noticedBy: 37,
     breaks: 'effect_known',
     changes: [
       {
@@ -110,7 +110,7 @@ export const mutations = {
   },
   disabled_adapter_writes: {
     claim: 'an adapter writes although somebody has disabled it',
-    noticedBy: 6,
+    noticedBy: 50,
     breaks: 'no_order_while_stopped',
     changes: [
       {

@@ -15,7 +15,6 @@ import { dateAfter } from '../../infra/local/twins/alpaca/sessions.ts';
 import type { Disturbance } from '../../infra/local/twins/index.ts';
 import { draw } from '../../infra/local/twins/random.ts';
 import { breachesOfBreaks } from './differences.ts';
-import { beyondCaps } from './disturbances.ts';
 import { Faults, type InjectedFault, type ScenarioFault } from './faults.ts';
 import { BrokerWatch, breachesAtRest, isSettled, type Breach } from './invariants.ts';
 import { insertsReceipt, ReceiptWatch, writesReceipts } from './receipt-watch.ts';
@@ -164,7 +163,9 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
         report([{ invariant: 'operators_answered', detail: `${request}: ${status} ${body.slice(0, 200)}` }]);
     },
     onUnforeseen: (clientOrderId) => {
-      watch.surprised(clientOrderId);
+      // One that is there already is refused as a duplicate.
+      if (world.twins.alpaca.orders().every((order) => order.clientOrderId !== clientOrderId))
+        watch.exposure.unexpected(clientOrderId);
     },
     onLookup: (lookup) => {
       receipts.lookedUp(lookup);
@@ -174,7 +175,7 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
       if (kind !== null && applied) faults.record(act.key, kind);
       if (act.kind === 'disturb' && applied) {
         disturbed.add(act.event.kind);
-        for (const id of beyondCaps(current.twins.alpaca, act.event)) watch.surprised(id);
+        watch.exposure.disturbed(act.event.kind, current.scheduler.now());
       }
       if (act.kind === 'control' && (applied || act.control === 'emergency_stop'))
         receipts.obstructed(act.control, act.engaged);
@@ -194,6 +195,7 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
       for (;;) {
         const key = await scheduler.step(until);
         steps = scheduler.steps;
+        report(await watch.exposure.judge(world));
         if (key === null) return;
         hash.update(`${scheduler.now()} ${key}\n`);
         if (steps > mostSteps) throw new Error(`seed ${seed} did not end within ${mostSteps} steps`);
@@ -235,7 +237,7 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
       session = nextSession(sessionDates[scenario.day]);
       const readAt = await reconcileAt(nightlyOf(session.date));
       if (readAt === null) report([{ invariant: 'reconciles', detail: 'not at night' }]);
-      else report(await breachesOfBreaks(world, resources.app, scenario, disturbed, readAt));
+      else report(await breachesOfBreaks(world, resources.app, disturbed, readAt));
       const openAt = floorTo(session.openAt, minute);
       for (const order of scenario.orders.slice(0, morningOrders))
         if (isWanted(order.key))
@@ -247,7 +249,7 @@ export const runSeed = async ({ seed, resources, only = null, onTrace }: RunOpti
     const inSession = session.kind !== 'closed' && soon >= session.openAt && soon <= session.closeAt;
     const readAt = await reconcileAt(inSession ? soon : nightlyOf(dateAfter(newYorkDate(scheduler.now()), 1)));
     if (readAt === null) report([{ invariant: 'reconciles', detail: 'not in the end' }]);
-    else report(await breachesOfBreaks(world, resources.app, scenario, disturbed, readAt));
+    else report(await breachesOfBreaks(world, resources.app, disturbed, readAt));
     report(watch.look(world));
     report(await breachesAtRest(world, resources.app, faults.injected));
     if (!rests) report([{ invariant: 'terminates', detail: 'something is still on its way' }]);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createClient } from '@clickhouse/client';
 import { fallbackSession, minute, second, type Instant } from '@torghut/domain';
-import { migrateClickHouse } from '@torghut/platform';
+import { migrateClickHouse, type ClickHouse, type ClickHouseAnswer, type ClickHouseQuery } from '@torghut/platform';
 import { draw } from '../../infra/local/twins/random.ts';
 import { clickHouseMigrations } from '../support/migrations.ts';
 import { buyIndicators, insertStream, quietIndicators, type StreamRow } from '../support/stream.ts';
@@ -84,4 +84,42 @@ export const ingestStreams = async (url: string): Promise<SignalServer> => {
     await root.close();
   }
   return { url, prefix };
+};
+
+/** Answers that are kept of each statement; the oldest go first. */
+const keptAnswers = 10_000;
+
+/**
+ * The signal store with the answers of streams kept by what was asked: nothing is ever written to them, and seed after seed
+ * asks for the same minutes of the same sessions. What the server tells of itself is asked every time.
+ */
+export const rememberedStreams = (real: ClickHouse, { prefix }: SignalServer): ClickHouse => {
+  const known = new Map<string, Map<string, ClickHouseAnswer<unknown>>>();
+  return {
+    query: async <Row>(query: ClickHouseQuery<Row>): Promise<ClickHouseAnswer<Row>> => {
+      const { sql, parameters, settings, row } = query;
+      if (row !== undefined || !sql.includes(prefix)) return real.query(query);
+      const answers = known.get(sql) ?? new Map<string, ClickHouseAnswer<unknown>>();
+      known.set(sql, answers);
+      const key = JSON.stringify([parameters, settings]);
+      const kept = answers.get(key);
+      if (kept !== undefined) return kept as ClickHouseAnswer<Row>;
+      const answer = await real.query(query);
+      if (!answer.ok) return answer;
+      answers.set(key, frozen(answer));
+      const [oldest] = answers.keys();
+      if (answers.size > keptAnswers && oldest !== undefined) answers.delete(oldest);
+      return answer;
+    },
+    close: () => real.close(),
+  };
+};
+
+/** Whole and for good, so that no reader changes what the next one is told. */
+const frozen = <T>(value: T): T => {
+  if (typeof value === 'object' && value !== null) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) frozen(part);
+  }
+  return value;
 };

@@ -13,7 +13,6 @@ import {
   type EventBus,
   type FunctionName,
   type Instant,
-  type QueueName,
 } from '@torghut/domain';
 import {
   createMemoryTelemetry,
@@ -57,7 +56,7 @@ import type { Faults } from './faults.ts';
 import { Gates } from './gates.ts';
 import { resetShared } from './ledger.ts';
 import { marketSymbols, SimulatedMarket } from './market.ts';
-import { queueNames, simulatedQueues, type SimulatedQueues } from './messages.ts';
+import { simulatedQueues, type OrderQueue, type SimulatedQueues } from './messages.ts';
 import { simulatedExchange, type AnsweredLookup } from './network.ts';
 import { startOperators, type OperatorAnswer, type Operators } from './operators.ts';
 import { planDecision } from './planner.ts';
@@ -84,7 +83,11 @@ const secrets: SecretsReader = {
   credentials: (_id, schema) => fixedCredentials(schema.parse({ key_id: keys.keyId, secret_key: keys.secretKey })),
 };
 
-type Simulated = Exclude<FunctionName, 'operator-api' | 'migrate'>;
+/** Everything that trades. */
+type Simulated = Extract<
+  FunctionName,
+  'autonomy-cycle' | 'order-sync' | 'lean-router' | 'alpaca-router' | 'nightly-reconciliation' | 'freshness-check'
+>;
 const timeouts: Readonly<Record<Simulated, number>> = {
   'autonomy-cycle': 50,
   'order-sync': 45,
@@ -93,7 +96,7 @@ const timeouts: Readonly<Record<Simulated, number>> = {
   'nightly-reconciliation': 600,
   'freshness-check': 30,
 };
-export const consumers: Readonly<Record<QueueName, Simulated>> = {
+export const consumers: Readonly<Record<OrderQueue, Simulated>> = {
   lean: 'lean-router',
   alpaca: 'alpaca-router',
   followUp: 'order-sync',
@@ -230,7 +233,7 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     },
   });
   const environment = {
-    ...Object.fromEntries(queueNames.map((name) => [queueContract[name].environmentKey, name])),
+    ...Object.fromEntries(Object.entries(queueContract).map(([name, { environmentKey }]) => [environmentKey, name])),
     [secretKeys.alpaca]: 'alpaca',
     [eventBusKey]: 'simulation',
     AWS_REGION: 'us-east-1',

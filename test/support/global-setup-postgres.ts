@@ -9,7 +9,7 @@ import { postgresMigrations, templateDatabase } from './migrations.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    postgres: { readonly port: number; readonly password: string };
+    postgres: { readonly port: number; readonly password: string; readonly socketDirectory: string | null };
   }
 }
 
@@ -25,7 +25,8 @@ const setup = async (project: TestProject): Promise<() => Promise<void>> => {
   } finally {
     await client.end();
   }
-  project.provide('postgres', { port: postgres.port, password: postgres.password });
+  const { port, password, socketDirectory } = postgres;
+  project.provide('postgres', { port, password, socketDirectory });
   return () => postgres.stop();
 };
 

@@ -47,6 +47,8 @@ export interface LocalPostgres {
   readonly port: number;
   /** Password of every role of the cluster. */
   readonly password: string;
+  /** Directory of its Unix socket, which costs less than a port; `null` where the path of one would not do. */
+  readonly socketDirectory: string | null;
   /** Connection URL of the cluster's administrator. */
   adminUrl(database?: string): string;
   url(role: DatabaseRole, database: string): string;
@@ -99,6 +101,7 @@ export const startPostgres = async (options: PostgresOptions): Promise<LocalPost
     host: '127.0.0.1',
     port,
     password,
+    socketDirectory: socketDirectoryOf(dataDir),
     adminUrl: (database = 'postgres') => url('postgres', database),
     url,
     createDatabase: (name, template = 'template1') =>
@@ -274,6 +277,12 @@ const durability = (persistent: boolean): readonly string[] =>
     ? []
     : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'wal_level=minimal', 'max_wal_senders=0'];
 
+/** What an address of a Unix socket has room for on every platform, less the longest name of the server's socket. */
+const longestSocketDirectory = 103 - '/.s.PGSQL.65535'.length;
+/** The directory of the cluster, which nobody else may enter. The server takes a list: a comma would end the name. */
+const socketDirectoryOf = (dataDir: string): string | null =>
+  dataDir.length <= longestSocketDirectory && /^[\w./-]+$/.test(dataDir) ? dataDir : null;
+
 const launch = async (
   dataDir: string,
   port: number,
@@ -283,7 +292,7 @@ const launch = async (
 ): Promise<void> => {
   const settings = [
     'listen_addresses=127.0.0.1',
-    'unix_socket_directories=',
+    `unix_socket_directories=${socketDirectoryOf(dataDir) ?? ''}`,
     'shared_buffers=128MB',
     'max_connections=60',
     'jit=off',

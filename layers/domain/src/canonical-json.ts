@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
@@ -39,7 +39,7 @@ export const canonicalJson = (value: Json): string => {
 };
 
 /** Lower-case hex SHA-256. A hash is always taken over exactly the bytes that are stored. */
-export const sha256 = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+export const sha256 = (bytes: string | Uint8Array): string => hash('sha256', bytes);
 
 /** SHA-256 of the canonical form. */
 export const hashJson = (value: Json): string => sha256(canonicalJson(value));

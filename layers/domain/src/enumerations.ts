@@ -221,6 +221,16 @@ export const stressCases = [
   'reject_burst',
 ] as const;
 export type StressCase = (typeof stressCases)[number];
+/** Tables whose rows the hash chain of the research ledger holds. */
+export const chainedTables = [
+  'research_runs',
+  'research_trials',
+  'research_candidates',
+  'research_fold_metrics',
+  'research_stress_metrics',
+  'gate_evaluations',
+  'research_promotions',
+] as const;
 export const gateVerdicts = ['PASS', 'FAIL', 'INCONCLUSIVE'] as const;
 export const promotionActions = ['promote', 'hold', 'deny', 'demote', 'rollback', 'expire'] as const;
 export const approvalStatuses = ['pending', 'approved', 'denied', 'expired', 'consumed'] as const;

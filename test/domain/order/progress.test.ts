@@ -88,6 +88,20 @@ describe('where an order of two shares stands', () => {
       booked('1', { qty: zero, notional: zero, correctedAt: at }),
       ['partially_filled', '0', null],
     ],
+    [
+      'that filled in part, lost it to a bust and filled in part again: what is left may still fill',
+      'partially_filled',
+      reported('1'),
+      booked('2', { qty: decimal('1'), notional: decimal('101'), correctedAt: at }),
+      ['partially_filled', '1', '101'],
+    ],
+    [
+      'that ended after a bust whose report comes later: it is ended once the bust is booked',
+      'canceled',
+      reported('1'),
+      booked('2', { qty: decimal('1'), notional: decimal('101'), correctedAt: at }),
+      ['canceled', '1', '101'],
+    ],
     ['that filled beyond what was ordered', 'filled', reported('3'), booked('3'), ['filled', '3', '101']],
   ])('[E10] %s', (_title, word, said, fills, expected) => {
     const { state, filledQty, averagePrice } = orderProgress(word, two, said, fills);

@@ -119,6 +119,8 @@ interface World {
   readonly unlinked?: readonly string[];
   readonly budget?: RequestBudget;
   readonly clockRead?: boolean;
+  /** How far our clock is behind the broker's. */
+  readonly clockBehind?: number;
   readonly marketOpen?: boolean;
   /** The stored calendar: read before each comparison; the last one is read again. */
   readonly calendars?: readonly (readonly CalendarDay[])[];
@@ -173,8 +175,14 @@ const portsOf = (world: World) => {
         calendar.push(...days);
         return record(undefined, 'saveCalendar', source, fetchedAt);
       },
-      saveSnapshot: (account, positions) =>
-        record(undefined, 'saveSnapshot', account.equity.toFixed(), positions.length),
+      saveSnapshot: (account, positions, asOf, dayBegunAt) =>
+        record(
+          undefined,
+          'saveSnapshot',
+          account.equity.toFixed(),
+          positions.length,
+          dayBegunAt === null ? null : dayBegunAt - asOf,
+        ),
       takeUnresolved: (_now, limit, clientOrderId) =>
         record(
           { receipts: world.receipts ?? [], unreadable: world.unreadable ?? [] },
@@ -264,7 +272,10 @@ const portsOf = (world: World) => {
         Promise.resolve(
           world.clockRead === false
             ? unread
-            : { ok: true, value: { at: world.now ?? decidedAt, isOpen: world.marketOpen ?? true } },
+            : {
+                ok: true,
+                value: { at: (world.now ?? decidedAt) + (world.clockBehind ?? 0), isOpen: world.marketOpen ?? true },
+              },
         ),
       rateLimit: () => world.budget ?? null,
       listOrders: () => Promise.resolve(world.openList ?? { ok: true, value: [] }),
@@ -310,7 +321,7 @@ describe('a run', () => {
       'strays',
       'account',
     ]);
-    expect(calls).toContainEqual(['saveSnapshot', '10000', 0]);
+    expect(calls).toContainEqual(['saveSnapshot', '10000', 0, 0]);
     expect(calls).toContainEqual(['denyUnclaimed', 600]);
     expect(calls.at(-1)).toEqual(['finishRun', 'run-1']);
   });
@@ -367,6 +378,16 @@ describe('a run', () => {
     expect(names[0]).toBe('saveSnapshot');
     expect(names.filter((name) => name === 'saveSnapshot')).toHaveLength(2);
     expect(names.lastIndexOf('saveSnapshot')).toBeGreaterThan(names.indexOf('fillsAfter'));
+  });
+
+  it.each<[string, World, number]>([
+    ['ours is four minutes ahead', { clockBehind: -4 * minute }, -4 * minute],
+    ['ours is four minutes behind', { clockBehind: 4 * minute }, 4 * minute],
+    ['they differ by what an answer may take', { clockBehind: -5_000 }, 0],
+    ['the broker’s cannot be read', { clockRead: false }, 0],
+  ])('begins the day by the broker’s clock when %s', async (_title, world, difference) => {
+    const { calls } = await sync(world);
+    expect(calls).toContainEqual(['saveSnapshot', '10000', 0, difference]);
   });
 
   it('snapshots the account once when nothing changed', async () => {

@@ -12,7 +12,14 @@ const calendarMaxAgeMs = 20 * hour;
 /** Clocks differ, and the broker opens and closes a moment before or after us. */
 const clockToleranceMs = minute;
 
-/** Reads account and positions and keeps them, both or neither. */
+/** Above what an answer may take to come: our own clock is wrong, not the broker slow. */
+const clockErrorMs = 15 * second;
+
+/**
+ * Reads account and positions and keeps them, both or neither.
+ * @param dayBegunAt the same moment by the broker's clock, under which the first reading of a day is kept as its start;
+ *   null when this reading is not to start one.
+ */
 export const snapshotAccount = async (
   {
     orders,
@@ -22,13 +29,14 @@ export const snapshotAccount = async (
     readonly broker: Pick<BrokerReads, 'account' | 'positions'>;
   },
   now: Instant,
+  dayBegunAt: Instant | null,
 ): Promise<SourceRecord> => {
   const [account, positions] = await Promise.all([broker.account(), broker.positions()]);
   if (!account.ok || !positions.ok) {
     const failed = account.ok ? positions : account;
     return { fetched: true, complete: false, asOf: now, detail: failed.ok ? null : failed.detail };
   }
-  await orders.saveSnapshot(account.value, positions.value, now);
+  await orders.saveSnapshot(account.value, positions.value, now, dayBegunAt);
   return { fetched: true, complete: true, asOf: now, detail: null };
 };
 
@@ -47,7 +55,7 @@ export const accountRefresh = ({
   let failedAt: Instant | null = null;
   return async () => {
     if (failedAt !== null && clock.now() - failedAt < refreshPauseMs) return;
-    const { complete, detail } = await snapshotAccount(ports, clock.now());
+    const { complete, detail } = await snapshotAccount(ports, clock.now(), null);
     failedAt = complete ? null : clock.now();
     if (!complete) telemetry.warn('the account could not be read for an order', { detail });
   };
@@ -101,14 +109,35 @@ export const refreshCalendar = async (ports: SyncPorts, now: Instant): Promise<S
   return fetchCalendar(ports, now);
 };
 
+/** What the broker's clock says, and what ours said when it was asked. */
+export interface MarketClock {
+  readonly askedAt: Instant;
+  readonly read:
+    | Extract<Awaited<ReturnType<BrokerReads['marketClock']>>, { ok: true }>
+    | { readonly ok: false; readonly detail: string };
+}
+
+export const readMarketClock = async ({ broker, clock }: Pick<SyncPorts, 'broker' | 'clock'>): Promise<MarketClock> => {
+  const askedAt = clock.now();
+  return { askedAt, read: await broker.marketClock() };
+};
+
+/** A moment of our clock by the broker's, where the two differ by more than an answer takes. */
+export const byBrokersClock = (at: Instant, { askedAt, read }: MarketClock): Instant => {
+  const ahead = read.ok ? askedAt - read.value.at : 0;
+  return Math.abs(ahead) > clockErrorMs ? at - ahead : at;
+};
+
 /**
  * Compares the broker's clock with the calendar. A session that opens late or closes early is first looked for in the
  * broker's calendar, read anew. When the two still contradict each other nobody knows whether the market is open: the run
  * is not completed then, and entries are refused until one is. A clock that cannot be read contradicts nothing.
  */
-export const checkMarketClock = async (ports: SyncPorts): Promise<{ source: SourceRecord; contradicts: boolean }> => {
-  const { orders, broker, clock, telemetry } = ports;
-  const read = await broker.marketClock();
+export const checkMarketClock = async (
+  ports: SyncPorts,
+  { read }: MarketClock,
+): Promise<{ source: SourceRecord; contradicts: boolean }> => {
+  const { orders, clock, telemetry } = ports;
   const now = clock.now();
   if (!read.ok)
     return { source: { fetched: true, complete: false, asOf: now, detail: read.detail }, contradicts: false };

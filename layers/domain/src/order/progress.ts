@@ -1,4 +1,4 @@
-import { zero, type Decimal } from '../decimal.ts';
+import { minDecimal, zero, type Decimal } from '../decimal.ts';
 import type { OrderState } from '../enumerations.ts';
 import type { Instant } from '../instant.ts';
 import { transitionPath } from './states.ts';
@@ -39,12 +39,6 @@ const ended: ReadonlySet<OrderState> = new Set(['canceled', 'expired']);
 const complete: ReadonlySet<OrderState> = new Set(['filled', 'denied', 'rejected', 'replaced']);
 const live: ReadonlySet<OrderState> = new Set(['submitting', 'unknown', 'acknowledged', 'working']);
 
-const stateAfter = (word: OrderState, executed: Decimal, submitted: Decimal, late: boolean): OrderState => {
-  if (complete.has(word) || executed.lte(zero)) return word;
-  if (executed.gte(submitted)) return 'filled';
-  return late || live.has(word) ? 'partially_filled' : word;
-};
-
 /**
  * Where an order stands by the broker's last word on it and the executions that are booked. A function of the two, and not
  * of the order in which they became known.
@@ -56,21 +50,35 @@ export const orderProgress = (
   reported: ReportedFilled,
   booked: BookedFilled,
 ): OrderProgress => {
-  // A partial fill is a state of its own, so a word that leaves it out, such as done for the day, does not undo it.
-  const executed = reported.qty.gt(booked.executedQty) && live.has(word) ? reported.qty : booked.executedQty;
-  const late = ended.has(word) && booked.executedQty.gt(reported.qty);
   // A word from before a bust still counts what the bust took back.
   const outdated = booked.correctedAt !== null && (reported.at === null || reported.at < booked.correctedAt);
   const ahead = !outdated && reported.qty.gt(booked.qty);
   const filledQty = ahead ? reported.qty : booked.qty;
   const averagePrice = booked.qty.gt(zero) ? booked.notional.div(booked.qty).round(8, 1) : null;
+  // What was executed and never taken back: a bust neither ends an order that fills again nor makes a fill come late.
+  const kept = minDecimal(booked.executedQty, booked.qty);
+  const late = ended.has(word) && kept.gt(reported.qty);
   return {
-    state: stateAfter(word, executed, submittedQty, late),
+    state: stateAfter(word, {
+      begun: booked.executedQty.gt(zero) || (live.has(word) && reported.qty.gt(zero)),
+      full: kept.gte(submittedQty) || (live.has(word) && ahead && filledQty.gte(submittedQty)),
+      late,
+    }),
     filledQty,
     averagePrice: ahead ? (reported.averagePrice?.round(8, 1) ?? null) : averagePrice,
     late,
     overfilled: filledQty.gt(submittedQty),
   };
+};
+
+/** A partial fill is a state of its own, so a word that leaves it out, such as done for the day, does not undo it. */
+const stateAfter = (
+  word: OrderState,
+  { begun, full, late }: { readonly begun: boolean; readonly full: boolean; readonly late: boolean },
+): OrderState => {
+  if (complete.has(word) || !begun) return word;
+  if (full) return 'filled';
+  return late || live.has(word) ? 'partially_filled' : word;
 };
 
 /** Whether an order may come to stand there from the state it is in, and through which states. */

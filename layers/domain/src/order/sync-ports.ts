@@ -100,7 +100,13 @@ export interface OrderLedger {
   calendarHorizon(from: NewYorkDate): Promise<{ readonly lastDate: string; readonly fetchedAt: Instant } | null>;
   calendarDays(from: NewYorkDate, to: NewYorkDate): Promise<ReadonlyMap<NewYorkDate, CalendarDay>>;
   saveCalendar(days: readonly CalendarDay[], source: 'alpaca' | 'fallback', fetchedAt: Instant): Promise<void>;
-  saveSnapshot(account: BrokerAccount, positions: readonly BrokerPosition[], asOf: Instant): Promise<void>;
+  /** The first reading of a session with a `dayBegunAt` stays the start of its day, as of that moment. */
+  saveSnapshot(
+    account: BrokerAccount,
+    positions: readonly BrokerPosition[],
+    asOf: Instant,
+    dayBegunAt: Instant | null,
+  ): Promise<void>;
   /** Takes over receipts that are due: in flight beyond their lease, or unknown. One that cannot be read is named. */
   takeUnresolved(now: Instant, limit: number, clientOrderId?: string): Promise<TakenReceipts>;
   /**

@@ -1,7 +1,14 @@
 import { hour, minute, second, type Instant } from '../instant.ts';
 import { defaultLimits } from '../limits.ts';
 import type { LogFields } from '../telemetry.ts';
-import { checkMarketClock, refreshCalendar, snapshotAccount } from './account.ts';
+import {
+  byBrokersClock,
+  checkMarketClock,
+  readMarketClock,
+  refreshCalendar,
+  snapshotAccount,
+  type MarketClock,
+} from './account.ts';
 import { followOrder, mayCancel, notRead, type Followed } from './follow-order.ts';
 import { resolveReceipt, takeReadable } from './resolve-receipt.ts';
 import type { SourceRecord, SyncPorts } from './sync-ports.ts';
@@ -181,16 +188,33 @@ export const syncOrders = async (scheduledFor: Instant, ports: SyncPorts): Promi
     asOf: clock.now(),
     detail,
   });
-  const snapshot = () => isolated(ports, 'the account', {}, () => snapshotAccount(ports, clock.now()), failedSource);
+  const marketClock = await isolated(
+    ports,
+    'the market clock',
+    {},
+    () => readMarketClock(ports),
+    (detail): MarketClock => ({ askedAt: startedAt, read: { ok: false, detail } }),
+  );
+  const snapshot = () =>
+    isolated(
+      ports,
+      'the account',
+      {},
+      () => {
+        const now = clock.now();
+        return snapshotAccount(ports, now, byBrokersClock(now, marketClock));
+      },
+      failedSource,
+    );
 
   // First, so that the age of a snapshot does not depend on how long the rest of a run takes.
   let account = await snapshot();
   const calendar = await isolated(ports, 'the calendar', {}, () => refreshCalendar(ports, clock.now()), failedSource);
   const market = await isolated(
     ports,
-    'the market clock',
+    'comparing the market clock',
     {},
-    () => checkMarketClock(ports),
+    () => checkMarketClock(ports, marketClock),
     (detail) => ({ source: failedSource(detail), contradicts: false }),
   );
   const receipts = await isolated(

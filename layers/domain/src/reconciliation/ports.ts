@@ -20,6 +20,9 @@ import type { LedgerPositions } from './positions.ts';
  */
 export type ReconciliationScope = 'positions' | 'nightly';
 
+/** What a run can be of: `evidence` looks at what research left, and asks no broker. */
+export type RunScope = ReconciliationScope | 'evidence';
+
 /** A source of a run, and what it showed. */
 export interface ReconciledSource extends SourceRecord {
   readonly facts?: Readonly<Record<string, Json>>;
@@ -61,7 +64,7 @@ export interface CurrentRows {
 /** The ledger's side of a reconciliation. It creates no orders and no fills. */
 export interface ReconciliationLedger {
   /** Opens the run of this scheduled time, or goes on with one that failed; null when it was completed before. */
-  beginRun(scope: ReconciliationScope, scheduledFor: Instant, now: Instant): Promise<string | null>;
+  beginRun(scope: RunScope, scheduledFor: Instant, now: Instant): Promise<string | null>;
   finishRun(
     runId: string,
     result: {

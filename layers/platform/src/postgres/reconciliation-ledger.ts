@@ -23,7 +23,7 @@ import {
   type NewYorkDate,
   type ReconciliationLedger,
   type ReconciliationMarks,
-  type ReconciliationScope,
+  type RunScope,
   type Side,
   type Telemetry,
 } from '@torghut/domain';
@@ -479,7 +479,7 @@ export const postgresReconciliationLedger = (
   };
 
   return {
-    beginRun: async (scope: ReconciliationScope, scheduledFor, now) => {
+    beginRun: async (scope: RunScope, scheduledFor, now) => {
       const result = await pool.query<{ id: string }>(
         `INSERT INTO reconciliation_runs AS run (account_label, scope, scheduled_for, status, sources, checked, breaks, healed, started_at)
          VALUES ($1, $2, $3, 'running', '{}', 0, 0, 0, $4)
@@ -583,6 +583,6 @@ export const postgresReconciliationLedger = (
     },
 
     saveAgreed: (broker, positions, asOf) =>
-      insertSnapshot(pool, account, { account: broker, positions, asOf }, ['reconcile']),
+      insertSnapshot(pool, account, { account: broker, positions }, [{ kind: 'reconcile', asOf }]),
   };
 };
