@@ -73,7 +73,7 @@ const under =
 const nodeModule: Allowed = ({ specifier }) => specifier.startsWith('node:');
 const eventTypes: Allowed = ({ specifier, typeOnly }) => specifier === 'aws-lambda' && typeOnly;
 /** What of cryptography depends on its arguments alone: hashes, and checking a signature by its public key. */
-const pureOfCrypto = new Set(['createHash', 'createPublicKey', 'verify', 'KeyObject']);
+const pureOfCrypto = new Set(['createHash', 'hash', 'createPublicKey', 'verify', 'KeyObject']);
 const pureCrypto: Allowed = ({ specifier, names }) =>
   specifier === 'node:crypto' && names !== null && names.every((name) => pureOfCrypto.has(name));
 const not =
@@ -95,6 +95,9 @@ interface Rule {
   readonly allowed: (folder: string) => readonly Allowed[];
 }
 
+/** Parts of the domain that trading does not load. */
+const researchParts = ['@torghut/domain/evidence', '@torghut/domain/research'];
+
 const stacks = ['infra/stacks', 'infra/torghut-stage.ts', 'infra/app.ts'];
 
 /** The import table of the architecture. */
@@ -109,7 +112,7 @@ const rules: readonly Rule[] = [
     expected: 'itself, @torghut/domain, Node and the dependencies in its package.json',
     allowed: () => [
       under('layers/platform'),
-      exactly('@torghut/domain'),
+      exactly('@torghut/domain', ...researchParts),
       bare(...dependenciesOf('layers/platform')),
       nodeModule,
       eventTypes,
@@ -120,7 +123,7 @@ const rules: readonly Rule[] = [
     expected: 'its own folder, @torghut/domain, @torghut/platform, its ClickHouse client and zod',
     allowed: (folder) => [
       under(`functions/${folder}`),
-      exactly('@torghut/domain', '@torghut/platform', '@torghut/platform/clickhouse', 'zod'),
+      exactly('@torghut/domain', ...researchParts, '@torghut/platform', '@torghut/platform/clickhouse', 'zod'),
       eventTypes,
     ],
   },

@@ -8,6 +8,7 @@ import { deployBench } from './deploy.ts';
 import { executionBench } from './execution.ts';
 import { replayBench } from './replay.ts';
 import { reconciliationBench } from './reconciliation.ts';
+import { researchBench } from './research.ts';
 import { renderRows, type BenchRow } from './row.ts';
 import { stormBench } from './storm.ts';
 
@@ -23,6 +24,7 @@ const parts: Readonly<Record<string, Part>> = {
   execution: executionBench,
   storm: stormBench,
   reconciliation: reconciliationBench,
+  research: researchBench,
 };
 
 const usage = `usage: npm run bench [-- options]

@@ -41,7 +41,7 @@ export const benchRow = ({ name, value, unit, floor, higherIsBetter = false, goa
     unit,
     floor: floor === undefined ? null : rounded(floor),
     ratio: ratio === null ? null : rounded(ratio),
-    goal: `${goal.of} <= ${goal.atMost}`,
+    goal: `${goal.of} <= ${rounded(goal.atMost)}`,
     met: judged <= goal.atMost,
   };
 };

@@ -4,7 +4,7 @@
  */
 
 /** Version of the last Postgres migration this code was built for; the boot check compares it with the database. */
-export const schemaVersion = '0018';
+export const schemaVersion = '0020';
 
 export const metricsNamespace = 'torghut_trading';
 
@@ -22,6 +22,8 @@ export const functionNames = [
   'alpaca-router',
   'order-sync',
   'nightly-reconciliation',
+  'research-lane',
+  'evidence-writer',
   'operator-api',
   'migrate',
 ] as const;
@@ -54,6 +56,13 @@ export const queues = {
     environmentKey: 'FOLLOW_UP_QUEUE_URL',
     batchSize: 5,
   },
+  evidence: {
+    logicalId: 'EvidenceQueue',
+    fifo: false,
+    consumer: 'evidence-writer',
+    environmentKey: 'EVIDENCE_QUEUE_URL',
+    batchSize: 1,
+  },
 } as const;
 export type QueueName = keyof typeof queues;
 
@@ -74,6 +83,8 @@ export const schedules = {
   'order-sync': 'cron(* 4-20 ? * MON-FRI *)',
   // Nightly at 05:00, the rest of that hour for a run that failed; then every 15 minutes around the session.
   'nightly-reconciliation': 'cron(0/15 5,9-16 * * ? *)',
+  // Starts the state machine that takes a run from step to step.
+  'research-lane': 'cron(0/5 9-16 ? * MON-FRI *)',
 } as const satisfies Partial<Record<FunctionName, string>>;
 export type ScheduledFunction = keyof typeof schedules;
 

@@ -6,6 +6,7 @@ export * from './decision/document.ts';
 export * from './decision/execution-policy.ts';
 export * from './decision/identity.ts';
 export * from './decision/planned-decision.ts';
+export * from './decision/price-intent.ts';
 export * from './decision/size-intent.ts';
 export * from './decision/sizing.ts';
 export * from './decision/tca.ts';

@@ -84,6 +84,8 @@ export const metricDefinitions = {
   llm_tokens_total: counter(['kind'], 'Advisory tokens'),
   evidence_continuity_checks_total: counter([], 'Evidence continuity checks'),
   evidence_continuity_failures_total: counter([], 'Evidence continuity checks that failed'),
+  decision_replays_total: counter([], 'Sessions decided again from the stored stream'),
+  decision_replay_failures_total: counter([], 'Sessions that did not come out again, or could not be read'),
 
   signal_lag_seconds: gauge('seconds', [], 'Now minus the newest signal time'),
   signal_effective_lag_seconds: gauge('seconds', [], 'Signal lag counted from the session open at the earliest'),
@@ -154,7 +156,7 @@ export type CounterName = NameOfKind<'counter'>;
 export type GaugeName = NameOfKind<'gauge'>;
 export type HistogramName = NameOfKind<'histogram'>;
 
-export const laterCapabilities = ['promotion', 'advisory', 'safety', 'research'] as const;
+export const laterCapabilities = ['promotion', 'advisory', 'safety'] as const;
 /** A part of the control plane that is not built yet. */
 export type LaterCapability = (typeof laterCapabilities)[number];
 
@@ -168,8 +170,6 @@ export const emittedLater: Readonly<Partial<Record<MetricName, LaterCapability>>
   approvals_total: 'promotion',
   canary_e_value: 'promotion',
   incidents_total: 'safety',
-  evidence_continuity_checks_total: 'research',
-  evidence_continuity_failures_total: 'research',
   llm_requests_total: 'advisory',
   llm_approve_total: 'advisory',
   llm_veto_total: 'advisory',

@@ -2,4 +2,19 @@
  * What functions use of zod. The layers' bundle publishes it by this subpath: a copy in the function itself would take as
  * long to load as half of the domain.
  */
-export { array, boolean, enum, iso, NEVER, number, object, string, tuple, unknown } from 'zod';
+export {
+  array,
+  boolean,
+  discriminatedUnion,
+  enum,
+  int,
+  iso,
+  literal,
+  NEVER,
+  number,
+  object,
+  strictObject,
+  string,
+  tuple,
+  unknown,
+} from 'zod';

@@ -30,6 +30,8 @@ export const networkMilliseconds: Readonly<Record<FunctionName, number>> = {
   'alpaca-router': 500,
   'order-sync': 400,
   'nightly-reconciliation': 800,
+  'research-lane': 500,
+  'evidence-writer': 200,
   'operator-api': 100,
   migrate: 0,
 };

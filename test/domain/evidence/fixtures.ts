@@ -4,12 +4,14 @@ import { keyIdOf, statementOf, type Signer, type Statement } from '@torghut/doma
 /** A signer with a key of its own, and the PEM of its public key. */
 export const localSigner = (): { readonly signer: Signer; readonly publicPem: string } => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const publicPem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
   return {
     signer: {
       keyId: keyIdOf(publicKey),
+      publicPem,
       sign: (message) => Promise.resolve(sign('sha256', message, privateKey)),
     },
-    publicPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    publicPem,
   };
 };
 

@@ -1,5 +1,6 @@
-import { indicatorColumns, type FeatureName } from '@torghut/domain';
-import { featuresOf, rowsInRange, viewOf } from '@torghut/domain/research';
+import { featureFields, indicatorColumns, outOfRange, type FeatureName } from '@torghut/domain';
+import { featuresOf, rowsInRange, viewOf, type FeatureColumns } from '@torghut/domain/research';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readBars } from '../../../infra/local/bars/reader.ts';
 import { seriesOf } from '../../../infra/local/bars/series.ts';
@@ -42,5 +43,26 @@ describe('feature columns', () => {
     const inRange = rowsInRange(featuresOf({ ...series, close }));
     expect(inRange[99]).toBe(1);
     expect(inRange[100]).toBe(0);
+  });
+
+  test('rows are in range where the contract finds no value out of it, read row by row', () => {
+    const value = fc.oneof(
+      fc.constantFrom(Number.NaN, -1, -0, 0, 0.05, 1, 2.5, 50, 100, 100.1, Infinity, -Infinity),
+      fc.double({ min: -200, max: 200, noNaN: true }),
+    );
+    const rows = fc.array(fc.array(value, { minLength: featureFields.length, maxLength: featureFields.length }));
+    fc.assert(
+      fc.property(rows, (values) => {
+        const columns = Object.fromEntries(
+          featureFields.map(({ name }, field) => [name, Float64Array.from(values, (row) => row[field] ?? Number.NaN)]),
+        ) as FeatureColumns;
+        const view = viewOf(columns);
+        const expected = values.map((_, row) => {
+          view.row = row;
+          return outOfRange(view).length === 0 ? 1 : 0;
+        });
+        expect([...rowsInRange(columns)]).toEqual(expected);
+      }),
+    );
   });
 });

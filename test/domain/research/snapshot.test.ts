@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { featureFields, parseInstant, type FeatureName, type Ticker } from '@torghut/domain';
+import { featureContractHash, featureFields, parseInstant, type FeatureName, type Ticker } from '@torghut/domain';
 import {
   decodeSnapshot,
   encodeSnapshot,
@@ -60,11 +60,13 @@ describe('a snapshot of a session', () => {
     const bytes = encodeSnapshot(snapshotOf('NVDA', 3, 4, (index) => index));
     const end = bytes.indexOf(10);
     const relabelled = new TextDecoder('latin1').decode(bytes).replace('"rows":4', '"rows":5');
+    const foreign = new TextDecoder('latin1').decode(bytes).replace(featureContractHash, 'f'.repeat(64));
     const cases: readonly (readonly [Uint8Array, RegExp])[] = [
       [bytes.subarray(0, -8), /expected \d+ bytes for 4 rows of 24 columns, found \d+/],
       [new Uint8Array([...bytes, 0]), /expected \d+ bytes/],
       [bytes.subarray(end + 1), /no end of line|expected/i],
       [Uint8Array.from(relabelled, (character) => character.charCodeAt(0)), /for 5 rows/],
+      [Uint8Array.from(foreign, (character) => character.charCodeAt(0)), /features of the contract/],
       [new TextEncoder().encode('{"schema_version":"torghut.dataset-snapshot.v2"}\n'), /torghut\.dataset-snapshot\.v1/],
     ];
     for (const [found, message] of cases) {
@@ -98,6 +100,15 @@ describe('snapshots of many sessions', () => {
     const hashes = (snapshots: readonly SessionSnapshot[]) =>
       snapshots.map((snapshot) => storedSnapshot(snapshot).sha256).toSorted();
     expect(hashes(data.flatMap(snapshotsOf))).toEqual(hashes(all));
+  });
+
+  it('list a session that only another symbol traded in, without bars', () => {
+    const holey = all.filter(({ symbol, session }) => symbol !== 'AAPL' || session.date !== date(3));
+    expect(symbolDataOf(holey)[0]?.series.sessions.map(({ date: of, from, to }) => [of, from, to])).toEqual([
+      [date(2), 0, 2],
+      [date(3), 2, 2],
+      [date(4), 2, 6],
+    ]);
   });
 
   it('are refused when a session of a symbol is there twice, or bars are of two lengths', () => {

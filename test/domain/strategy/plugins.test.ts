@@ -62,6 +62,36 @@ describe('intraday_tsmom 1.1.0', () => {
     expect(minute.evaluate(features(values))).toMatchObject(expected);
   });
 
+  it.each<[string, Json, Partial<FeatureValues>, object]>([
+    ['asks a buy for more', { bull_hist_min_factor: 2 }, { ...up, ...hist(3.9) }, { conditions: ['buy_momentum'] }],
+    ['asks a buy for less', { bull_hist_min_factor: 0.5 }, { ...up, ...hist(1) }, { action: 'buy' }],
+    [
+      'asks a sale for more',
+      { bear_hist_min_factor: 2 },
+      { ...down, ...hist(-2.9) },
+      { conditions: ['sell_momentum'] },
+    ],
+    [
+      'bears less volatility',
+      { volatility_ceiling_factor: 0.5 },
+      { ...up, ...hist(2.5) },
+      { conditions: ['buy_volatility'] },
+    ],
+    ['leaves the profile at a factor of 1', { bull_hist_min_factor: 1 }, { ...up, ...hist(2) }, { action: 'buy' }],
+  ])('%s by a factor of the candidate', (_claim, factors, values, expected) => {
+    const found = bind('intraday_tsmom', '1.1.0', { profile: '1Min@1', ...(factors as object) }, '1Min');
+    if (!found.ok) throw new Error(found.detail);
+    expect(found.strategy.evaluate(features(values))).toMatchObject(expected);
+  });
+
+  it.each([{ bull_hist_min_factor: 0 }, { bull_hist_min_factor: -1 }, { bull_hist_factor: 2 }])(
+    'refuses %o',
+    (factors) => {
+      const found = bind('intraday_tsmom', '1.1.0', { profile: '1Min@1', ...factors }, '1Min');
+      expect(found).toMatchObject({ ok: false, reason: 'invalid_params' });
+    },
+  );
+
   it('trades 1-second rows of real volatility, where thresholds of minutes made every buy impossible', () => {
     const real = { ...up, ...hist(0.3), vol_realized_w60s: 0.8e-4 };
     expect(second.evaluate(features(real))).toMatchObject({ action: 'buy' });

@@ -1,6 +1,6 @@
 import { zero, type Decimal } from '../decimal.ts';
 import type { ExecutionAdapter } from '../enumerations.ts';
-import { priceMaxAgeMs, priceProblem, priceSnapshot } from '../features/reference-price.ts';
+import { priceSnapshot } from '../features/reference-price.ts';
 import type { FeatureRow } from '../features/row.ts';
 import type { Hash, Ticker } from '../identifiers.ts';
 import { second, type Instant } from '../instant.ts';
@@ -19,13 +19,13 @@ import {
   type StrategyIntent,
 } from '../strategy/evaluate.ts';
 import { netIntents } from '../strategy/netting.ts';
-import { expectedCost, planOrder } from './execution-policy.ts';
 import {
   plannedDecision,
   type DecisionProvenance,
   type JudgedIntent,
   type PlannedDecision,
 } from './planned-decision.ts';
+import { costOf, priceIntent } from './price-intent.ts';
 import { exitQty, sizeIntent } from './size-intent.ts';
 
 /** The last denial of one account, strategy, symbol and action. */
@@ -72,31 +72,11 @@ const judge = (
   const { risk, timeframe } = input;
   const { limits, now } = risk;
   const { strategy, intent, signal } = source;
-  const { row, features } = signal;
-  const price = priceSnapshot(row.price, row.priceAt);
-  const usable = priceProblem(price, row.eventTs, priceMaxAgeMs(timeframe, limits)) === null ? price.price : null;
-  const sized = sizeIntent(risk, book, source, usable);
-  const plan =
-    usable === null
-      ? null
-      : planOrder(
-          { action: intent.action, intent: intent.intent, reference: usable, spread: features.imbalance_spread },
-          limits,
-        );
-  const cost =
-    plan === null || usable === null
-      ? null
-      : expectedCost(
-          {
-            reference: usable,
-            halfSpread: plan.halfSpread,
-            notional: sized.qty.times(usable),
-            timeframe,
-            volatility: features.vol_realized_w60s,
-            meanMinuteVolume: row.meanMinuteVolume20,
-          },
-          limits,
-        );
+  const { row } = signal;
+  const priced = priceIntent(source, timeframe, limits);
+  const { price, plan } = priced;
+  const sized = sizeIntent(risk, book, source, priced.usable);
+  const cost = costOf(priced, sized.qty, source, timeframe, limits);
   const order: RiskOrder = {
     strategyId: strategy.strategyId,
     symbol: row.symbol,

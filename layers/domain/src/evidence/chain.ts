@@ -52,61 +52,101 @@ export interface ChainFinding {
   readonly detail: string;
 }
 
+/** A place in a chain: how many entries lead to it, and the hash of the last of them. */
+export interface ChainPlace {
+  readonly sequence: number;
+  readonly head: string;
+}
+
+/** Before the first entry. */
+export const chainOrigin: ChainPlace = { sequence: 0, head: chainStart };
+
+export interface ChainWalk {
+  /** Null as long as every entry is what was written; what comes after a finding is not looked at. */
+  take(entry: ChainEntry): ChainFinding | null;
+  /** What the end of the entries says. */
+  end(): ChainFinding | null;
+  place(): ChainPlace;
+}
+
+const finding = (code: ChainFailure, sequence: number, detail: string): ChainFinding => ({ code, sequence, detail });
+
 /**
- * Walks a chain from its start and stops at the first entry that is not what was written. Reordered, removed, inserted
- * and altered entries are found from the entries alone; a chain cut at its end, or written anew, only by a checkpoint.
+ * Walks a chain entry by entry. Reordered, removed, inserted and altered entries are found from the entries alone; a chain
+ * cut at its end, or written anew, only by a checkpoint.
+ * @param from where the walk begins; checkpoints before it are not looked at
  */
-export const verifyChain = (
-  entries: Iterable<ChainEntry>,
-  checkpoints: readonly ChainCheckpoint[],
-): { readonly entries: number; readonly head: string; readonly finding: ChainFinding | null } => {
-  const expected = new Map(checkpoints.map((checkpoint) => [checkpoint.sequence, checkpoint.entry_hash]));
-  let [previous, count] = [chainStart, 0];
-  const found = (code: ChainFailure, sequence: number, detail: string) => ({
-    entries: count,
-    head: previous,
-    finding: { code, sequence, detail },
-  });
-  for (const entry of entries) {
+export const walkChain = (checkpoints: readonly ChainCheckpoint[], from = chainOrigin): ChainWalk => {
+  const signedAt = Map.groupBy(checkpoints, ({ sequence }) => sequence);
+  const last = Math.max(0, ...signedAt.keys());
+  let [count, previous] = [from.sequence, from.head];
+
+  const check = (entry: ChainEntry): ChainFinding | null => {
     const { sequence } = entry;
     if (sequence !== count + 1)
-      return found('chain_sequence_broken', sequence, `expected entry ${count + 1}, found entry ${sequence}`);
+      return finding('chain_sequence_broken', sequence, `expected entry ${count + 1}, found entry ${sequence}`);
     if (entry.previousHash !== previous)
-      return found(
+      return finding(
         'chain_link_broken',
         sequence,
         `expected to follow ${previous}, found an entry that follows ${entry.previousHash}`,
       );
     const rowHash = sha256(entry.rowText);
     if (rowHash !== entry.rowHash)
-      return found(
+      return finding(
         'chain_row_altered',
         sequence,
         `${entry.table} ${entry.rowKey}: expected a row of SHA-256 ${entry.rowHash}, found ${rowHash}`,
       );
     const entryHash = entryHashOf(entry);
     if (entryHash !== entry.entryHash)
-      return found(
+      return finding(
         'chain_entry_altered',
         sequence,
         `${entry.table} ${entry.rowKey}: expected entry hash ${entryHash}, found ${entry.entryHash}`,
       );
-    const signed = expected.get(sequence);
-    if (signed !== undefined && signed !== entryHash)
-      return found(
-        'chain_checkpoint_missed',
-        sequence,
-        `expected entry hash ${signed} as signed in a checkpoint, found ${entryHash}`,
-      );
-    previous = entryHash;
-    count = sequence;
+    // Two checkpoints of one entry may not disagree: whoever signed both told two stories.
+    const missed = signedAt.get(sequence)?.find((signed) => signed.entry_hash !== entryHash);
+    return missed === undefined
+      ? null
+      : finding(
+          'chain_checkpoint_missed',
+          sequence,
+          `expected entry hash ${missed.entry_hash} as signed in a checkpoint, found ${entryHash}`,
+        );
+  };
+
+  return {
+    take: (entry) => {
+      const found = check(entry);
+      if (found === null) [count, previous] = [entry.sequence, entry.entryHash];
+      return found;
+    },
+    end: () =>
+      last <= count
+        ? null
+        : finding(
+            'chain_shorter_than_checkpoint',
+            count,
+            `expected at least ${last} entries as signed in a checkpoint, found ${count}`,
+          ),
+    place: () => ({ sequence: count, head: previous }),
+  };
+};
+
+/** Walks a whole chain from its start and stops at the first entry that is not what was written. */
+export const verifyChain = (
+  entries: Iterable<ChainEntry>,
+  checkpoints: readonly ChainCheckpoint[],
+): { readonly entries: number; readonly head: string; readonly finding: ChainFinding | null } => {
+  const walk = walkChain(checkpoints);
+  const ended = (found: ChainFinding | null) => {
+    const { sequence, head } = walk.place();
+    return { entries: sequence, head, finding: found };
+  };
+  for (const entry of entries) {
+    const found = walk.take(entry);
+    if (found !== null) return ended(found);
   }
-  const beyond = checkpoints.find(({ sequence }) => sequence > count);
-  return beyond === undefined
-    ? { entries: count, head: previous, finding: null }
-    : found(
-        'chain_shorter_than_checkpoint',
-        count,
-        `expected at least ${beyond.sequence} entries as signed in a checkpoint, found ${count}`,
-      );
+  return ended(walk.end());
 };

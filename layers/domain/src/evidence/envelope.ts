@@ -23,6 +23,8 @@ export const preAuthenticationEncoding = (type: string, body: string): Uint8Arra
 export interface Signer {
   /** `keyIdOf` its public key. */
   readonly keyId: string;
+  /** The public key as PEM. */
+  readonly publicPem: string;
   /** DER signature over the SHA-256 of `message`. */
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
@@ -90,11 +92,28 @@ export const envelopeFailures = [
 ] as const;
 export type EnvelopeFailure = (typeof envelopeFailures)[number];
 
-export type EnvelopeCheck =
-  | { readonly ok: true; readonly statement: Statement; readonly keyId: string }
-  | { readonly ok: false; readonly code: EnvelopeFailure; readonly detail: string };
+/** A statement and the trusted key that signed it. */
+export interface SignedStatement {
+  readonly statement: Statement;
+  readonly keyId: string;
+}
 
-const refuse = (code: EnvelopeFailure, detail: string): EnvelopeCheck => ({ ok: false, code, detail });
+export type EnvelopeCheck =
+  | ({ readonly ok: true } & SignedStatement)
+  | {
+      readonly ok: false;
+      readonly code: EnvelopeFailure;
+      readonly detail: string;
+      /** What was signed, where nothing but its age speaks against it; else null. */
+      readonly signed: SignedStatement | null;
+    };
+
+const refuse = (code: EnvelopeFailure, detail: string, signed: SignedStatement | null = null): EnvelopeCheck => ({
+  ok: false,
+  code,
+  detail,
+  signed,
+});
 
 /** Bytes of base64 text that is exactly what encoding them gives; null otherwise, since spare bits would go unsigned. */
 const decodeBase64 = (text: string): Buffer | null => {
@@ -172,9 +191,14 @@ export const verifyEnvelope = (text: string, trusted: readonly VerificationKey[]
   const version = predicateSchemas[predicateType as keyof typeof predicateSchemas];
   if (predicate.schema_version !== version)
     return refuse('schema_version_unknown', `expected schema version ${version}, found ${predicate.schema_version}`);
+  const signed = { statement: statement.data, keyId: first.key.keyId };
   if (parseInstant(predicate.issued_at) > now)
-    return refuse('statement_not_yet_valid', `issued at ${predicate.issued_at}, which is still to come`);
+    return refuse('statement_not_yet_valid', `issued at ${predicate.issued_at}, which is still to come`, signed);
   if (predicate.expires_at !== undefined && parseInstant(predicate.expires_at) <= now)
-    return refuse('statement_expired', `expired at ${predicate.expires_at}; evaluate again for a fresh verdict`);
-  return { ok: true, statement: statement.data, keyId: first.key.keyId };
+    return refuse(
+      'statement_expired',
+      `expired at ${predicate.expires_at}; evaluate again for a fresh verdict`,
+      signed,
+    );
+  return { ok: true, ...signed };
 };

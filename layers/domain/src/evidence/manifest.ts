@@ -69,22 +69,39 @@ export interface StoredManifest extends Omit<Artifact, 'name'> {
   readonly manifest: RunManifest;
 }
 
-/** The manifest of a run: every artifact with hash, size and what is needed to say where it was altered. */
-export const manifestOf = (runId: string, artifacts: readonly Artifact[]): StoredManifest => {
-  const manifest: RunManifest = {
-    schema_version: manifestSchemaVersion,
-    run_id: runId,
-    artifacts: artifacts.map(({ name, key, sha256: digest, bytes }) => ({
+const listOf = (runId: string, artifacts: readonly Artifact[]): RunManifest => ({
+  schema_version: manifestSchemaVersion,
+  run_id: runId,
+  artifacts: artifacts
+    .map(({ name, key, sha256: digest, bytes }) => ({
       name,
       key,
       sha256: digest,
       bytes: bytes.length,
       locators: locatorsOf(bytes).map(([sum, weighted]): [number, number] => [sum, weighted]),
-    })),
-  };
+    }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1)),
+});
+
+/** The manifest of a run: every artifact with hash, size and what is needed to say where it was altered, by its key. */
+export const manifestOf = (runId: string, artifacts: readonly Artifact[]): StoredManifest => {
+  const manifest = listOf(runId, artifacts);
   const bytes = encoder.encode(canonicalJson(manifest));
   const digest = sha256(bytes);
   return { key: `evidence/${runId}/manifest-${digest}.json`, sha256: digest, bytes, manifest };
+};
+
+/** The manifest that these stored objects have together; null when one of them is not what its key says. */
+export const manifestBytes = (
+  runId: string,
+  stored: readonly { readonly key: string; readonly bytes: Uint8Array }[],
+): Uint8Array | null => {
+  const artifacts = stored.flatMap(({ key, bytes }): Artifact[] => {
+    const digest = sha256(bytes);
+    const name = artifactNames.find((one) => key === `evidence/${runId}/${one}-${digest}.json`);
+    return name === undefined ? [] : [{ name, key, sha256: digest, bytes }];
+  });
+  return artifacts.length === stored.length ? encoder.encode(canonicalJson(listOf(runId, artifacts))) : null;
 };
 
 export const artifactFailures = [

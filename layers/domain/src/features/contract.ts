@@ -80,7 +80,8 @@ export const featureContractHash = hashJson(featureFields) as Hash;
 const limitOf = (limit: FeatureBound, price: number | null): number | null =>
   limit.timesPrice ? (price === null ? null : limit.value * price) : limit.value;
 
-const rangedFields: readonly (FeatureField & { readonly name: FeatureName })[] = featureFields.filter(
+/** Fields that have a range. */
+export const rangedFields: readonly (FeatureField & { readonly name: FeatureName })[] = featureFields.filter(
   ({ min, max }) => min !== null || max !== null,
 );
 

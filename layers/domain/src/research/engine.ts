@@ -1,6 +1,6 @@
 import { second } from '../instant.ts';
 import { sha256 } from '../canonical-json.ts';
-import { seededUniform, seedOf, type Uniform } from '../statistics/random.ts';
+import { seededUniform, type Uniform } from '../statistics/random.ts';
 import type { Desires } from './desires.ts';
 import type { ExecutionModel } from './execution-model.ts';
 import { noFees, type SessionFees } from './fees.ts';
@@ -72,51 +72,205 @@ export interface SessionRange {
   readonly to: number;
 }
 
-const firstCapacity = 256;
+/** Records of equal width in one buffer, which is four times as long whenever it is full. */
+class Records {
+  #values: Float64Array;
+  #end = 0;
+  readonly #width: number;
 
-/** A column that doubles when it is full. */
-class Column<Store extends Float64Array<ArrayBuffer> | Uint32Array<ArrayBuffer>> {
-  #values: Store;
-  #count = 0;
-  readonly #create: (length: number) => Store;
-
-  constructor(create: (length: number) => Store) {
-    this.#values = create(firstCapacity);
-    this.#create = create;
+  constructor(width: number) {
+    this.#width = width;
+    this.#values = new Float64Array(64 * width);
   }
 
-  push(value: number): void {
-    if (this.#count === this.#values.length) {
-      const longer = this.#create(2 * this.#count);
+  get count(): number {
+    return this.#end / this.#width;
+  }
+
+  /** Room for one more record, and where in it the record begins. */
+  add(): { readonly values: Float64Array; readonly at: number } {
+    if (this.#end === this.#values.length) {
+      const longer = new Float64Array(4 * this.#end);
       longer.set(this.#values);
       this.#values = longer;
     }
-    this.#values[this.#count] = value;
-    this.#count += 1;
+    const at = this.#end;
+    this.#end += this.#width;
+    return { values: this.#values, at };
   }
 
-  used(): Store {
-    return this.#values.subarray(0, this.#count) as Store;
+  column(index: number): Float64Array {
+    const column = new Float64Array(this.count);
+    for (let record = 0, at = index; record < column.length; record += 1, at += this.#width)
+      column[record] = this.#values[at] ?? 0;
+    return column;
   }
 }
 
-const doubles = () => new Column((length) => new Float64Array(length));
-const indices = () => new Column((length) => new Uint32Array(length));
+class FillRecords {
+  readonly #records = new Records(6);
+
+  add(bar: number, qty: number, price: number, spreadCost: number, slippageCost: number, commission: number): void {
+    const { values, at } = this.#records.add();
+    values[at] = bar;
+    values[at + 1] = qty;
+    values[at + 2] = price;
+    values[at + 3] = spreadCost;
+    values[at + 4] = slippageCost;
+    values[at + 5] = commission;
+  }
+
+  columns(): FillBuffer {
+    const records = this.#records;
+    return {
+      count: records.count,
+      bar: Uint32Array.from(records.column(0)),
+      qty: records.column(1),
+      price: records.column(2),
+      spreadCost: records.column(3),
+      slippageCost: records.column(4),
+      commission: records.column(5),
+    };
+  }
+}
+
+class TradeRecords {
+  readonly #records = new Records(3);
+
+  add(bar: number, notional: number, profit: number): void {
+    const { values, at } = this.#records.add();
+    values[at] = bar;
+    values[at + 1] = notional;
+    values[at + 2] = profit;
+  }
+
+  columns(): TradeBuffer {
+    const records = this.#records;
+    return {
+      count: records.count,
+      bar: Uint32Array.from(records.column(0)),
+      notional: records.column(1),
+      profit: records.column(2),
+    };
+  }
+}
 
 interface RestingOrder {
   /** Shares still to trade, above 0. */
   remaining: number;
   /** 1 buys, -1 sells. */
-  readonly side: 1 | -1;
-  readonly type: ExecutionModel['order']['type'];
+  side: 1 | -1;
   /** Limit or stop, USD; NaN for a market order. */
-  readonly price: number;
+  price: number;
   /** First instant a bar may start at to fill it. */
-  readonly activeAt: number;
+  activeAt: number;
   /** A bar that starts at or after it does not fill it. */
-  readonly expiresAt: number;
-  readonly entry: boolean;
+  expiresAt: number;
+  entry: boolean;
   triggered: boolean;
+}
+
+/** Orders that rest, oldest first. Those that are gone are kept behind them, so that a simulation makes few objects. */
+class RestingOrders {
+  count = 0;
+  readonly #orders: RestingOrder[] = [];
+
+  at(index: number): RestingOrder {
+    const order = this.#orders[index];
+    if (order === undefined)
+      throw new RangeError(`expected one of ${this.count} resting orders, found none at ${index}`);
+    return order;
+  }
+
+  add(side: 1 | -1, remaining: number, price: number, activeAt: number, expiresAt: number, entry: boolean): void {
+    const used = this.#orders[this.count];
+    this.count += 1;
+    if (used === undefined) {
+      this.#orders.push({ remaining, side, price, activeAt, expiresAt, entry, triggered: false });
+      return;
+    }
+    used.remaining = remaining;
+    used.side = side;
+    used.price = price;
+    used.activeAt = activeAt;
+    used.expiresAt = expiresAt;
+    used.entry = entry;
+    used.triggered = false;
+  }
+
+  remove(index: number): void {
+    const gone = this.at(index);
+    const last = this.count - 1;
+    for (let next = index; next < last; next += 1) this.#orders[next] = this.at(next + 1);
+    this.#orders[last] = gone;
+    this.count = last;
+  }
+
+  /** Removes what has expired at an instant; its number. */
+  expire(at: number): number {
+    const before = this.count;
+    for (let index = before - 1; index >= 0; index -= 1) if (at >= this.at(index).expiresAt) this.remove(index);
+    return before - this.count;
+  }
+
+  /** Shares on one side. */
+  shares(side: 1 | -1): number {
+    let shares = 0;
+    for (let index = 0; index < this.count; index += 1) {
+      const order = this.at(index);
+      if (order.side === side) shares += order.remaining;
+    }
+    return shares;
+  }
+}
+
+const doubled = (values: Float64Array): Float64Array<ArrayBuffer> => {
+  const longer = new Float64Array(2 * values.length);
+  longer.set(values);
+  return longer;
+};
+
+/** Open lots of one sign, oldest first: what a share cost with spread, slippage and commission. */
+class Lots {
+  #first = 0;
+  #end = 0;
+  #qty = new Float64Array(16);
+  #price = new Float64Array(16);
+
+  /** Shares of the oldest lot, negative when short; 0 without one. */
+  get oldestQty(): number {
+    return this.#first < this.#end ? (this.#qty[this.#first] ?? 0) : 0;
+  }
+
+  get oldestPrice(): number {
+    return this.#price[this.#first] ?? 0;
+  }
+
+  add(qty: number, price: number): void {
+    if (this.#first === this.#end) {
+      this.#first = 0;
+      this.#end = 0;
+    } else if (this.#end === this.#qty.length) {
+      this.#qty = doubled(this.#qty);
+      this.#price = doubled(this.#price);
+    }
+    this.#qty[this.#end] = qty;
+    this.#price[this.#end] = price;
+    this.#end += 1;
+  }
+
+  /** Leaves the oldest lot with other shares; a lot of none is gone. */
+  resizeOldest(qty: number): void {
+    this.#qty[this.#first] = qty;
+    if (qty === 0) this.#first += 1;
+  }
+
+  /** What they were opened for, USD, with its sign. */
+  basis(): number {
+    let basis = 0;
+    for (let lot = this.#first; lot < this.#end; lot += 1) basis += (this.#qty[lot] ?? 0) * (this.#price[lot] ?? 0);
+    return basis;
+  }
 }
 
 const openSums = (session: SeriesSession): SessionSums => ({
@@ -139,20 +293,11 @@ const openSums = (session: SeriesSession): SessionSums => ({
   belowLot: 0,
 });
 
-const noRow = -1;
-
 /** The account of one symbol during one simulation: what rests, what is held, what it cost. */
 class Account {
-  readonly orders: RestingOrder[] = [];
-  readonly fillColumns = {
-    bar: indices(),
-    qty: doubles(),
-    price: doubles(),
-    spreadCost: doubles(),
-    slippageCost: doubles(),
-    commission: doubles(),
-  };
-  readonly tradeColumns = { bar: indices(), notional: doubles(), profit: doubles() };
+  readonly orders = new RestingOrders();
+  readonly fills = new FillRecords();
+  readonly trades = new TradeRecords();
   readonly sums: SessionSums[] = [];
   /** Shares, negative when short. */
   position = 0;
@@ -161,36 +306,42 @@ class Account {
   /** USD realised since the start, after commission. */
   realised = 0;
 
-  /** Open lots, oldest first, of one sign: what a share cost with spread, slippage and commission. */
-  readonly #lots: { qty: number; price: number }[] = [];
+  readonly #lots = new Lots();
   readonly #market: Market;
   readonly #model: ExecutionModel;
   readonly #fees: readonly SessionFees[];
   #sums: SessionSums;
-  #sessionIndex = 0;
-  #session: SeriesSession;
+  #sessionFees = noFees;
+  /** Instants of the session, bounded by what the model allows in it. */
+  #openAt = 0;
+  #closeAt = 0;
+  #entriesEndAt = 0;
   #uniform: Uniform;
   #burstFrom = Infinity;
   #burstTo = -Infinity;
-  readonly #lastDecision = { buy: -Infinity, sell: -Infinity };
+  #lastBuyAt = -Infinity;
+  #lastSellAt = -Infinity;
 
   constructor(market: Market, model: ExecutionModel, fees: readonly SessionFees[], first: SeriesSession) {
+    if (model.seed !== market.seed)
+      throw new RangeError(`expected the model that the market was made for, seed ${market.seed}, found ${model.seed}`);
     this.#market = market;
     this.#model = model;
     this.#fees = fees;
-    this.#session = first;
     this.#sums = openSums(first);
     this.#uniform = () => 0;
   }
 
   /** Draws of a session depend on it and the symbol alone, so that a session is the same in every fold it is part of. */
   beginSession(session: SeriesSession, index: number): void {
-    const { seed, reject_burst } = this.#model;
-    this.#session = session;
-    this.#sessionIndex = index;
+    const { reject_burst, entry_cutoff_seconds } = this.#model;
+    this.#openAt = session.openAt;
+    this.#closeAt = session.closeAt;
+    this.#entriesEndAt = session.closeAt - entry_cutoff_seconds * second;
+    this.#sessionFees = this.#fees[index] ?? noFees;
     this.#sums = openSums(session);
     this.sums.push(this.#sums);
-    this.#uniform = seededUniform(seedOf(sha256(`${seed}|${this.#market.series.symbol}|${session.date}`)));
+    this.#uniform = seededUniform(this.#market.drawSeeds[index] ?? [0, 0, 0]);
     if (reject_burst !== null) {
       const room = Math.max(0, session.closeAt - session.openAt - reject_burst.seconds * second);
       this.#burstFrom = session.openAt + this.#uniform() * room;
@@ -198,34 +349,26 @@ class Account {
     }
   }
 
-  endSession(lastRow: number): void {
-    this.#sums.unrealised = this.position * (this.#market.series.close[lastRow] ?? 0) - this.basis;
-    if (this.#model.order.time_in_force === 'day') this.#expire(() => true);
-  }
-
-  #expire(which: (order: RestingOrder) => boolean): void {
-    for (let index = this.orders.length - 1; index >= 0; index -= 1) {
-      const order = this.orders[index];
-      if (order !== undefined && which(order)) {
-        this.orders.splice(index, 1);
-        this.#sums.expired += 1;
-      }
-    }
+  /** @param lastClose USD */
+  endSession(lastClose: number): void {
+    this.#sums.unrealised = this.position * lastClose - this.basis;
+    if (this.#model.order.time_in_force === 'day') this.#sums.expired += this.orders.expire(Infinity);
   }
 
   /** What a bar does to the orders that rest. */
   trade(row: number): void {
     const { start, volume, barMs } = this.#market.series;
+    const { orders } = this;
     const at = start[row] ?? 0;
-    this.#expire(({ expiresAt }) => at >= expiresAt);
-    const { avoid_auctions, participation } = this.#model;
-    if (avoid_auctions && (at <= this.#session.openAt || at + barMs >= this.#session.closeAt)) return;
-    const { lot } = this.#model.sizing;
+    this.#sums.expired += orders.expire(at);
+    const { avoid_auctions, participation, sizing } = this.#model;
+    if (avoid_auctions && (at <= this.#openAt || at + barMs >= this.#closeAt)) return;
+    const { lot } = sizing;
     const traded = volume[row] ?? 0;
     let available = Math.floor((participation.cap * traded) / lot + 1e-9) * lot;
-    for (let index = 0; index < this.orders.length && available > 0; index += 1) {
-      const order = this.orders[index];
-      if (order === undefined || at < order.activeAt) continue;
+    for (let index = 0; index < orders.count && available > 0; index += 1) {
+      const order = orders.at(index);
+      if (at < order.activeAt) continue;
       const qty = Math.min(order.remaining, available);
       if (!this.#fill(order, row, qty, qty / traded)) continue;
       available -= qty;
@@ -233,7 +376,7 @@ class Account {
       if (order.remaining > 0) {
         this.#sums.partialFills += 1;
       } else {
-        this.orders.splice(index, 1);
+        orders.remove(index);
         index -= 1;
       }
     }
@@ -241,47 +384,46 @@ class Account {
 
   /** Fills part of an order in a bar if the bar's prices allow it. */
   #fill(order: RestingOrder, row: number, qty: number, share: number): boolean {
-    const { open, high, low } = this.#market.series;
+    const { series, halfSpread, shortRestricted } = this.#market;
     const { side } = order;
-    const opened = open[row] ?? 0;
-    const half = this.#market.halfSpread[row] ?? 0;
+    const { type } = this.#model.order;
+    const opened = series.open[row] ?? 0;
+    const high = series.high[row] ?? 0;
+    const low = series.low[row] ?? 0;
+    const half = halfSpread[row] ?? 0;
     const slip = opened * this.#slippage(share);
-    const [highest, lowest] = [high[row] ?? 0, low[row] ?? 0];
     const taken = opened + side * (half + slip);
-    if (order.type === 'stop' && !order.triggered) {
-      const reached = side > 0 ? highest >= order.price : lowest <= order.price;
+    if (type === 'stop' && !order.triggered) {
+      const reached = side > 0 ? high >= order.price : low <= order.price;
       if (!reached) return false;
       order.triggered = true;
       const worse = side > 0 ? Math.max(opened, order.price) : Math.min(opened, order.price);
       this.#book(row, side * qty, worse + side * (half + slip), qty * half, qty * slip);
       return true;
     }
-    if (order.type !== 'limit') {
+    if (type !== 'limit') {
       this.#book(row, side * qty, taken, qty * half, qty * slip);
       return true;
     }
-    const restricted = side < 0 && order.entry && (this.#market.shortRestricted[row] ?? 0) === 1;
+    const restricted = side < 0 && order.entry && shortRestricted[row] === 1;
     // Under Rule 201 a short sale may not hit the bid: it rests at the ask.
     const limit = restricted ? Math.max(order.price, opened + half) : order.price;
     if (!restricted && (side > 0 ? taken <= limit : taken >= limit)) {
       this.#book(row, side * qty, taken, qty * half, qty * slip);
       return true;
     }
-    const reached = this.#model.touch_fills
-      ? side > 0
-        ? lowest <= limit
-        : highest >= limit
-      : side > 0
-        ? lowest < limit
-        : highest > limit;
+    // How far the bar went through the limit, USD.
+    const through = side > 0 ? limit - low : high - limit;
+    const reached = this.#model.touch_fills ? through >= 0 : through > 0;
     if (reached) this.#book(row, side * qty, limit, 0, 0);
     return reached;
   }
 
   /** Fraction of the price that taking this share of a bar's volume costs. */
   #slippage(share: number): number {
-    for (const { up_to, bps } of this.#model.participation.slippage) if (share <= up_to) return bps / 1e4;
-    return (this.#model.participation.slippage.at(-1)?.bps ?? 0) / 1e4;
+    const { slippage } = this.#model.participation;
+    for (const { up_to, bps } of slippage) if (share <= up_to) return bps / 1e4;
+    return (slippage.at(-1)?.bps ?? 0) / 1e4;
   }
 
   #book(row: number, qty: number, price: number, spreadCost: number, slippageCost: number): void {
@@ -289,23 +431,10 @@ class Account {
     const notional = shares * price;
     const { per_share_usd, rate } = this.#model.commission;
     const commission = shares * per_share_usd + notional * rate;
-    const {
-      bar,
-      qty: qtys,
-      price: prices,
-      spreadCost: spreads,
-      slippageCost: slips,
-      commission: paid,
-    } = this.fillColumns;
-    bar.push(row);
-    qtys.push(qty);
-    prices.push(price);
-    spreads.push(spreadCost);
-    slips.push(slippageCost);
-    paid.push(commission);
+    this.fills.add(row, qty, price, spreadCost, slippageCost, commission);
 
     const sums = this.#sums;
-    const fees = this.#fees[this.#sessionIndex] ?? noFees;
+    const fees = this.#sessionFees;
     if (qty > 0) {
       sums.boughtNotional += notional;
     } else {
@@ -323,73 +452,72 @@ class Account {
 
   /** Closes the oldest lots first; what is left opens a new one. Commission is part of a lot's price. */
   #settle(row: number, qty: number, price: number, commission: number): void {
-    const side = Math.sign(qty);
+    const lots = this.#lots;
+    const side = qty > 0 ? 1 : -1;
     const each = price + (side * commission) / Math.abs(qty);
     let left = Math.abs(qty);
-    let [profit, notional] = [0, 0];
+    let profit = 0;
+    let notional = 0;
     while (left > 0) {
-      const lot = this.#lots[0];
-      if (lot === undefined || Math.sign(lot.qty) === side) break;
-      const closed = Math.min(left, Math.abs(lot.qty));
-      profit += closed * (each - lot.price) * -side;
-      notional += closed * lot.price;
+      const held = lots.oldestQty;
+      if (held * side >= 0) break;
+      const cost = lots.oldestPrice;
+      const closed = Math.min(left, Math.abs(held));
+      profit += closed * (each - cost) * -side;
+      notional += closed * cost;
       left -= closed;
-      lot.qty += side * closed;
-      if (lot.qty === 0) this.#lots.shift();
+      lots.resizeOldest(held + side * closed);
     }
     if (notional > 0) {
       this.realised += profit;
       this.#sums.realised += profit;
       this.#sums.trades += 1;
-      this.tradeColumns.bar.push(row);
-      this.tradeColumns.notional.push(notional);
-      this.tradeColumns.profit.push(profit);
+      this.trades.add(row, notional, profit);
     }
-    if (left > 0) this.#lots.push({ qty: side * left, price: each });
+    if (left > 0) lots.add(side * left, each);
     this.position += qty;
-    this.basis = 0;
-    for (const lot of this.#lots) this.basis += lot.qty * lot.price;
+    this.basis = lots.basis();
+  }
+
+  /** Writes the equity of rows `[from, to)`, over which nothing is traded. */
+  mark(close: Float64Array, from: number, to: number, equity: Float64Array, firstRow: number): void {
+    const { realised, position, basis } = this;
+    if (position === 0 && basis === 0) {
+      equity.fill(realised, from - firstRow, to - firstRow);
+      return;
+    }
+    for (let row = from; row < to; row += 1) equity[row - firstRow] = realised + position * (close[row] ?? 0) - basis;
   }
 
   /** What a strategy's wish at the end of a bar becomes. */
   decide(row: number, side: 1 | -1): void {
     const { start, barMs } = this.#market.series;
     const now = (start[row] ?? 0) + barMs;
-    const name = side > 0 ? 'buy' : 'sell';
-    const { cooldown_seconds, entry_cutoff_seconds, shorts, order } = this.#model;
-    if (now - this.#lastDecision[name] < cooldown_seconds * second) return;
+    const { cooldown_seconds, shorts, order, latency } = this.#model;
+    if (now - (side > 0 ? this.#lastBuyAt : this.#lastSellAt) < cooldown_seconds * second) return;
     const reduces = this.position * side < 0;
-    if (!reduces) {
-      if (side < 0 && !shorts.allowed) return;
-      if (now >= this.#session.closeAt - entry_cutoff_seconds * second) return;
-    }
-    const qty = reduces ? this.#toClose(side) : this.#toOpen(row, side);
+    if (!reduces && ((side < 0 && !shorts.allowed) || now >= this.#entriesEndAt)) return;
+    const qty = reduces ? Math.abs(this.position) - this.orders.shares(side) : this.#toOpen(row, side);
     if (qty <= 0) return;
-    this.#lastDecision[name] = now;
+    if (side > 0) this.#lastBuyAt = now;
+    else this.#lastSellAt = now;
     this.#sums.decisions += 1;
     this.#sums.orders += 1;
     const bursting = now >= this.#burstFrom && now < this.#burstTo;
     const rejectRate = bursting ? (this.#model.reject_burst?.rate ?? 0) : this.#model.reject_rate;
     // Both are drawn for every order, so that a refusal more or less moves no later draw.
-    const [refusal, delay] = [this.#uniform(), this.#uniform()];
+    const refusal = this.#uniform();
+    const delay = this.#uniform();
     if (refusal < rejectRate) {
       this.#sums.rejected += 1;
       return;
     }
-    const { bars, milliseconds } = this.#model.latency;
+    const { bars, milliseconds } = latency;
     const drawn = milliseconds[Math.floor(delay * milliseconds.length)] ?? 0;
     const ttl = reduces ? order.exit_ttl_seconds : order.entry_ttl_seconds;
     const activeAt = now + (bars === 0 && drawn === 0 ? 0 : Math.max(bars * barMs, drawn));
-    this.orders.push({
-      remaining: qty,
-      side,
-      type: order.type,
-      price: this.#orderPrice(row, side),
-      activeAt,
-      expiresAt: Math.max(now + ttl * second, activeAt + barMs),
-      entry: !reduces,
-      triggered: false,
-    });
+    const expiresAt = Math.max(now + ttl * second, activeAt + barMs);
+    this.orders.add(side, qty, this.#orderPrice(row, side), activeAt, expiresAt, !reduces);
   }
 
   #orderPrice(row: number, side: 1 | -1): number {
@@ -403,23 +531,12 @@ class Account {
     return (side > 0 ? Math.ceil(wanted - 1e-6) : Math.floor(wanted + 1e-6)) / scale;
   }
 
-  /** Shares on their way to or from the position. */
-  #resting(side: 1 | -1): number {
-    let qty = 0;
-    for (const order of this.orders) if (order.side === side) qty += order.remaining;
-    return qty;
-  }
-
-  #toClose(side: 1 | -1): number {
-    return Math.abs(this.position) - this.#resting(side);
-  }
-
   #toOpen(row: number, side: 1 | -1): number {
     // An order of the other side that rests would trade with this one: the broker refuses it.
-    if (this.#resting(side > 0 ? -1 : 1) > 0) return 0;
+    if (this.orders.shares(side > 0 ? -1 : 1) > 0) return 0;
     const { equity_usd, max_notional_usd, max_position_share, max_participation, lot } = this.#model.sizing;
     const price = this.#market.series.close[row] ?? 0;
-    const held = (Math.abs(this.position) + this.#resting(side)) * price;
+    const held = (Math.abs(this.position) + this.orders.shares(side)) * price;
     const budget = Math.min(
       max_notional_usd,
       equity_usd * max_position_share - held,
@@ -431,6 +548,39 @@ class Account {
     return 0;
   }
 }
+
+/** First row of `[from, to)` that wishes something; `to` when none does. */
+const nextWish = (actions: Int8Array, from: number, to: number): number => {
+  let row = from;
+  while (row < to && actions[row] === 0) row += 1;
+  return row;
+};
+
+/**
+ * Bars of one session. While nothing rests, nothing but the mark changes from one wish to the next: such a stretch is
+ * marked at once.
+ */
+const simulateSession = (
+  account: Account,
+  close: Float64Array,
+  actions: Int8Array,
+  { from, to }: SeriesSession,
+  equity: Float64Array,
+  firstRow: number,
+): void => {
+  const { orders } = account;
+  let row = from;
+  while (row < to) {
+    const resting = orders.count > 0;
+    if (resting) account.trade(row);
+    const wished = resting ? row : nextWish(actions, row, to);
+    const end = Math.min(wished + 1, to);
+    account.mark(close, row, end, equity, firstRow);
+    const action = wished < to ? (actions[wished] ?? 0) : 0;
+    if (action !== 0) account.decide(wished, action > 0 ? 1 : -1);
+    row = end;
+  }
+};
 
 /**
  * Runs one symbol's desires through the execution model, bar by bar, over sessions of its series. A bar first fills what
@@ -450,48 +600,17 @@ export const simulate = (
   if (first === undefined || last === undefined)
     throw new RangeError(`expected sessions ${range.from} to ${range.to} of ${series.sessions.length}, found none`);
   const account = new Account(market, model, fees, first);
-  const { close } = series;
-  const { actions } = desires;
-  const { orders } = account;
   const equity = new Float64Array(last.to - first.from);
-  let previous = noRow;
   for (const [index, session] of sessions.entries()) {
     account.beginSession(session, range.from + index);
-    for (let row = session.from; row < session.to; row += 1) {
-      if (orders.length > 0) account.trade(row);
-      const action = actions[row] ?? 0;
-      if (action !== 0) account.decide(row, action > 0 ? 1 : -1);
-      equity[row - first.from] = account.realised + account.position * (close[row] ?? 0) - account.basis;
-      previous = row;
-    }
-    account.endSession(previous);
+    simulateSession(account, series.close, desires.actions, session, equity, first.from);
+    account.endSession(series.close[session.to - 1] ?? 0);
   }
-  const { fillColumns, tradeColumns } = account;
-  const bar = fillColumns.bar.used();
-  const closedBar = tradeColumns.bar.used();
-  return {
-    fills: {
-      count: bar.length,
-      bar,
-      qty: fillColumns.qty.used(),
-      price: fillColumns.price.used(),
-      spreadCost: fillColumns.spreadCost.used(),
-      slippageCost: fillColumns.slippageCost.used(),
-      commission: fillColumns.commission.used(),
-    },
-    trades: {
-      count: closedBar.length,
-      bar: closedBar,
-      notional: tradeColumns.notional.used(),
-      profit: tradeColumns.profit.used(),
-    },
-    sessions: account.sums,
-    equity,
-  };
+  return { fills: account.fills.columns(), trades: account.trades.columns(), sessions: account.sums, equity };
 };
 
 /** SHA-256 over all fills; two evaluations with the same one did the same. */
-export const fillsDigest = (simulations: readonly Simulation[]): string =>
+export const fillsDigest = (simulations: readonly Pick<Simulation, 'fills'>[]): string =>
   sha256(
     Buffer.concat(
       simulations.flatMap(({ fills }) =>

@@ -1,5 +1,5 @@
 import { hour, minute } from '../instant.ts';
-import { featureFields, outOfRange, type FeatureName, type FeatureValues } from '../features/contract.ts';
+import { rangedFields, type FeatureField, type FeatureName, type FeatureValues } from '../features/contract.ts';
 import type { SymbolSeries } from './series.ts';
 
 /** Values of the feature contract as columns, one row per bar; NaN where a value is null. */
@@ -32,23 +32,73 @@ const relativeStrength = (close: Float64Array): Float64Array => {
   return index;
 };
 
-/** Middle and deviation (population) of the last 20 closes; NaN before. */
-const bollinger = (close: Float64Array): { readonly middle: Float64Array; readonly deviation: Float64Array } => {
-  const periods = 20;
-  const middle = new Float64Array(close.length).fill(Number.NaN);
-  const deviation = new Float64Array(close.length).fill(Number.NaN);
-  for (let row = periods - 1; row < close.length; row += 1) {
-    let sum = 0;
-    for (let back = row - periods + 1; back <= row; back += 1) sum += close[back] ?? 0;
-    const mean = sum / periods;
-    let squares = 0;
-    for (let back = row - periods + 1; back <= row; back += 1) squares += ((close[back] ?? 0) - mean) ** 2;
-    middle[row] = mean;
-    deviation[row] = Math.sqrt(squares / periods);
+interface WindowStatistics {
+  readonly mean: Float64Array;
+  /** Population. */
+  readonly deviation: Float64Array;
+}
+
+/** Of one window, `[from, to)`. */
+const deviationOf = (values: Float64Array, from: number, to: number): { mean: number; deviation: number } => {
+  let sum = 0;
+  for (let index = from; index < to; index += 1) sum += values[index] ?? 0;
+  const mean = sum / (to - from);
+  let squares = 0;
+  for (let index = from; index < to; index += 1) {
+    const away = (values[index] ?? 0) - mean;
+    squares += away * away;
   }
-  return { middle, deviation };
+  return { mean, deviation: Math.sqrt(squares / (to - from)) };
 };
 
+/**
+ * Mean and deviation of the last `periods` values up to each index; NaN before. Every window is summed anew, oldest value
+ * first, so that no error runs on. Four windows are summed side by side: each addition of one waits for the one before it,
+ * and not for those of the others.
+ */
+const windowsOf = (values: Float64Array, length: number, periods: number): WindowStatistics => {
+  const mean = new Float64Array(length).fill(Number.NaN);
+  const deviation = new Float64Array(length).fill(Number.NaN);
+  let last = periods - 1;
+  for (; last + 3 < length; last += 4) {
+    const first = last - periods + 1;
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (let index = first; index <= last; index += 1) {
+      a += values[index] ?? 0;
+      b += values[index + 1] ?? 0;
+      c += values[index + 2] ?? 0;
+      d += values[index + 3] ?? 0;
+    }
+    const [meanA, meanB, meanC, meanD] = [a / periods, b / periods, c / periods, d / periods];
+    [a, b, c, d] = [0, 0, 0, 0];
+    for (let index = first; index <= last; index += 1) {
+      const awayA = (values[index] ?? 0) - meanA;
+      const awayB = (values[index + 1] ?? 0) - meanB;
+      const awayC = (values[index + 2] ?? 0) - meanC;
+      const awayD = (values[index + 3] ?? 0) - meanD;
+      a += awayA * awayA;
+      b += awayB * awayB;
+      c += awayC * awayC;
+      d += awayD * awayD;
+    }
+    mean[last] = meanA;
+    mean[last + 1] = meanB;
+    mean[last + 2] = meanC;
+    mean[last + 3] = meanD;
+    deviation[last] = Math.sqrt(a / periods);
+    deviation[last + 1] = Math.sqrt(b / periods);
+    deviation[last + 2] = Math.sqrt(c / periods);
+    deviation[last + 3] = Math.sqrt(d / periods);
+  }
+  for (; last < length; last += 1) {
+    const one = deviationOf(values, last - periods + 1, last + 1);
+    mean[last] = one.mean;
+    deviation[last] = one.deviation;
+  }
+  return { mean, deviation };
+};
+
+const bollingerBars = 20;
 const volatilityBars = 60;
 const leastVolatilityReturns = 20;
 /** Longer than any halt within a session, shorter than any night. */
@@ -56,23 +106,22 @@ const overnight = 4 * hour;
 
 /** Population deviation of the last 60 log returns, the return over a night left out; NaN below 20 returns. */
 const realizedVolatility = ({ start, close }: SymbolSeries): Float64Array => {
-  const volatility = new Float64Array(close.length).fill(Number.NaN);
   const returns = new Float64Array(close.length);
+  /** Returns up to each row. */
+  const known = new Uint32Array(close.length);
   let count = 0;
   for (let row = 0; row < close.length; row += 1) {
     if (row > 0 && (start[row] ?? 0) - (start[row - 1] ?? 0) < overnight) {
       returns[count] = Math.log((close[row] ?? 0) / (close[row - 1] ?? 0));
       count += 1;
     }
-    const used = Math.min(count, volatilityBars);
-    if (used < leastVolatilityReturns) continue;
-    let sum = 0;
-    for (let index = count - used; index < count; index += 1) sum += returns[index] ?? 0;
-    const mean = sum / used;
-    let squares = 0;
-    for (let index = count - used; index < count; index += 1) squares += ((returns[index] ?? 0) - mean) ** 2;
-    volatility[row] = Math.sqrt(squares / used);
+    known[row] = count;
   }
+  const { deviation } = windowsOf(returns, count, volatilityBars);
+  for (let last = leastVolatilityReturns; last < Math.min(volatilityBars, count + 1); last += 1)
+    deviation[last - 1] = deviationOf(returns, 0, last).deviation;
+  const volatility = new Float64Array(close.length);
+  for (let row = 0; row < close.length; row += 1) volatility[row] = deviation[(known[row] ?? 0) - 1] ?? Number.NaN;
   return volatility;
 };
 
@@ -100,8 +149,11 @@ const weightedPrices = (series: SymbolSeries): { readonly session: Float64Array;
   return { session, window };
 };
 
-const combined = (one: Float64Array, other: Float64Array, of: (a: number, b: number) => number): Float64Array =>
-  Float64Array.from(one, (value, row) => of(value, other[row] ?? Number.NaN));
+const combined = (one: Float64Array, other: Float64Array, of: (a: number, b: number) => number): Float64Array => {
+  const values = new Float64Array(one.length);
+  for (let row = 0; row < values.length; row += 1) values[row] = of(one[row] ?? Number.NaN, other[row] ?? Number.NaN);
+  return values;
+};
 
 /**
  * The features a strategy is shown of a series, computed as the technical-analysis stream computes them: state runs on
@@ -114,7 +166,7 @@ export const featuresOf = (series: SymbolSeries): FeatureColumns => {
   const macd = combined(ema12, ema26, (fast, slow) => fast - slow);
   const signal = exponentialAverage(macd, 2 / 10);
   const histogram = combined(macd, signal, (value, average) => value - average);
-  const { middle, deviation } = bollinger(close);
+  const { mean: middle, deviation } = windowsOf(close, close.length, bollingerBars);
   const { session, window } = weightedPrices(series);
   const spread = halfSpread.map((half) => 2 * half);
   const inBps = (value: number, price: number): number => (price > 0 ? (1e4 * value) / price : Number.NaN);
@@ -144,30 +196,94 @@ export interface FeatureRowView extends FeatureValues {
   row: number;
 }
 
-/** Getters live on one prototype: views of all series look alike to the engine that optimises them. */
-class ColumnView {
+const known = (column: Float64Array, row: number): number | null => {
+  const value = column[row] ?? Number.NaN;
+  return Number.isNaN(value) ? null : value;
+};
+
+/** A getter for each field, written out: one that took the name from a variable would cost ten times as much. */
+class ColumnView implements FeatureRowView {
   row = 0;
-  readonly columns: FeatureColumns;
+  readonly #columns: FeatureColumns;
   constructor(columns: FeatureColumns) {
-    this.columns = columns;
+    this.#columns = columns;
+  }
+  get price(): number | null {
+    return known(this.#columns.price, this.row);
+  }
+  get ema12(): number | null {
+    return known(this.#columns.ema12, this.row);
+  }
+  get ema26(): number | null {
+    return known(this.#columns.ema26, this.row);
+  }
+  get macd(): number | null {
+    return known(this.#columns.macd, this.row);
+  }
+  get macd_signal(): number | null {
+    return known(this.#columns.macd_signal, this.row);
+  }
+  get macd_hist(): number | null {
+    return known(this.#columns.macd_hist, this.row);
+  }
+  get rsi14(): number | null {
+    return known(this.#columns.rsi14, this.row);
+  }
+  get boll_mid(): number | null {
+    return known(this.#columns.boll_mid, this.row);
+  }
+  get boll_upper(): number | null {
+    return known(this.#columns.boll_upper, this.row);
+  }
+  get boll_lower(): number | null {
+    return known(this.#columns.boll_lower, this.row);
+  }
+  get vwap_session(): number | null {
+    return known(this.#columns.vwap_session, this.row);
+  }
+  get vwap_w5m(): number | null {
+    return known(this.#columns.vwap_w5m, this.row);
+  }
+  get vol_realized_w60s(): number | null {
+    return known(this.#columns.vol_realized_w60s, this.row);
+  }
+  get imbalance_spread(): number | null {
+    return known(this.#columns.imbalance_spread, this.row);
+  }
+  get staleness_ms(): number | null {
+    return known(this.#columns.staleness_ms, this.row);
+  }
+  get macd_hist_bps(): number | null {
+    return known(this.#columns.macd_hist_bps, this.row);
+  }
+  get spread_bps(): number | null {
+    return known(this.#columns.spread_bps, this.row);
   }
 }
-for (const { name } of featureFields) {
-  Object.defineProperty(ColumnView.prototype, name, {
-    get(this: ColumnView): number | null {
-      const value = this.columns[name][this.row] ?? Number.NaN;
-      return Number.isNaN(value) ? null : value;
-    },
-  });
-}
 
-export const viewOf = (columns: FeatureColumns): FeatureRowView => new ColumnView(columns) as unknown as FeatureRowView;
+export const viewOf = (columns: FeatureColumns): FeatureRowView => new ColumnView(columns);
+
+/** Takes out the rows whose value is known and lies outside the range of its field. */
+const excludeOutOfRange = (
+  inRange: Uint8Array,
+  column: Float64Array,
+  price: Float64Array,
+  { min, max }: Pick<FeatureField, 'min' | 'max'>,
+): void => {
+  for (let row = 0; row < column.length; row += 1) {
+    const value = column[row] ?? Number.NaN;
+    // No comparison with NaN holds: an unknown value, or a bound of an unknown price, is not judged.
+    const low = min === null ? -Infinity : min.timesPrice ? min.value * (price[row] ?? Number.NaN) : min.value;
+    const high = max === null ? Infinity : max.timesPrice ? max.value * (price[row] ?? Number.NaN) : max.value;
+    const tooLow = min?.inclusive === false ? value <= low : value < low;
+    const tooHigh = max?.inclusive === false ? value >= high : value > high;
+    if (tooLow || tooHigh) inRange[row] = 0;
+  }
+};
 
 /** 1 for each row whose values lie within the ranges of the contract; strategies are shown no other. */
 export const rowsInRange = (columns: FeatureColumns): Uint8Array => {
-  const view = viewOf(columns);
-  return Uint8Array.from(columns.price, (_, row) => {
-    view.row = row;
-    return outOfRange(view).length === 0 ? 1 : 0;
-  });
+  const inRange = new Uint8Array(columns.price.length).fill(1);
+  for (const field of rangedFields) excludeOutOfRange(inRange, columns[field.name], columns.price, field);
+  return inRange;
 };

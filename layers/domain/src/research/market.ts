@@ -1,4 +1,6 @@
+import { sha256 } from '../canonical-json.ts';
 import { minute } from '../instant.ts';
+import { seedOf, type SeedWords } from '../statistics/random.ts';
 import type { ExecutionModel } from './execution-model.ts';
 import type { SymbolSeries } from './series.ts';
 
@@ -11,48 +13,65 @@ export interface Market {
   readonly meanMinuteVolume: Float64Array;
   /** 1 while short sales rest above the bid under SEC Rule 201. */
   readonly shortRestricted: Uint8Array;
+  /** Seed of the model. */
+  readonly seed: string;
+  /** Where the draws of each session of the series begin, by its index. */
+  readonly drawSeeds: readonly SeedWords[];
 }
 
 const meanMinutes = 20;
 
 /** Mean volume of a minute over the last 20 minutes of the session, up to and including each bar. */
-export const meanMinuteVolumeOf = ({ start, volume, barMs, sessions }: SymbolSeries): Float64Array => {
+const meanMinuteVolumes = ({ start, volume, barMs, sessions }: SymbolSeries): Float64Array => {
   const means = new Float64Array(volume.length);
   for (const { from, to } of sessions) {
-    let [first, sum] = [from, 0];
+    const opened = start[from] ?? 0;
+    let first = from;
+    let sum = 0;
     for (let row = from; row < to; row += 1) {
       sum += volume[row] ?? 0;
-      const oldest = (start[row] ?? 0) + barMs - meanMinutes * minute;
-      while ((start[first] ?? 0) < oldest) {
+      const end = (start[row] ?? 0) + barMs;
+      while ((start[first] ?? 0) < end - meanMinutes * minute) {
         sum -= volume[first] ?? 0;
         first += 1;
       }
-      const minutes = Math.min(meanMinutes, Math.max(1, ((start[row] ?? 0) + barMs - (start[from] ?? 0)) / minute));
+      const minutes = Math.min(meanMinutes, Math.max(1, (end - opened) / minute));
       means[row] = sum / minutes;
     }
   }
   return means;
 };
 
+/** Half the spread by the first row of a table that covers price and volatility per minute; NaN where none does. */
+const modelledHalfSpread = (buckets: ExecutionModel['spread']['buckets'], price: number, moved: number): number => {
+  for (const { price_below, volatility_below, half_spread_bps, least_usd } of buckets)
+    if ((price_below === null || price < price_below) && (volatility_below === null || moved < volatility_below))
+      return Math.max(least_usd, (price * half_spread_bps) / 1e4);
+  return Number.NaN;
+};
+
 /** Half the spread of every bar: quoted where it is known, else by price and volatility; scaled. */
 const halfSpreads = (
-  { close, halfSpread, barMs }: SymbolSeries,
+  { symbol, close, halfSpread, barMs }: SymbolSeries,
   volatility: Float64Array,
   { scale, buckets }: ExecutionModel['spread'],
 ): Float64Array => {
+  const scaled = new Float64Array(close.length);
   const perMinute = Math.sqrt(minute / barMs);
-  return halfSpread.map((quoted, row) => {
-    if (!Number.isNaN(quoted)) return quoted * scale;
-    const price = close[row] ?? 0;
-    // Unknown volatility, in the first bars of a series, is taken for the highest: the spread is not understated.
-    const moved = Number.isNaN(volatility[row] ?? Number.NaN) ? Infinity : (volatility[row] ?? 0) * perMinute;
-    const bucket = buckets.find(
-      ({ price_below, volatility_below }) =>
-        (price_below === null || price < price_below) && (volatility_below === null || moved < volatility_below),
-    );
-    if (bucket === undefined) return Number.NaN;
-    return Math.max(bucket.least_usd, (price * bucket.half_spread_bps) / 1e4) * scale;
-  });
+  for (let row = 0; row < close.length; row += 1) {
+    let half = halfSpread[row] ?? Number.NaN;
+    if (Number.isNaN(half)) {
+      const moved = volatility[row] ?? Number.NaN;
+      // Unknown volatility, in the first bars of a series, is taken for the highest: the spread is not understated.
+      half = modelledHalfSpread(buckets, close[row] ?? 0, Number.isNaN(moved) ? Infinity : moved * perMinute);
+    }
+    if (Number.isNaN(half))
+      throw new RangeError(
+        `expected a spread bucket for ${symbol} at ${close[row] ?? 0} USD, found none: end the table with a row without bounds`,
+      );
+    scaled[row] = half * scale;
+  }
+  return scaled;
 };
 
 /** Rule 201: from a fall of 10 % below the last session's close to the end of the next session. */
@@ -77,18 +96,12 @@ const restrictedShorts = ({ low, close, sessions }: SymbolSeries): Uint8Array =>
  * @param volatility per bar, NaN where unknown
  * @throws RangeError when the spread table does not cover a price
  */
-export const marketOf = (series: SymbolSeries, volatility: Float64Array, model: ExecutionModel): Market => {
-  const halfSpread = halfSpreads(series, volatility, model.spread);
-  const uncovered = halfSpread.findIndex((half) => Number.isNaN(half));
-  if (uncovered !== -1)
-    throw new RangeError(
-      `expected a spread bucket for ${series.symbol} at ${series.close[uncovered] ?? 0} USD, found none: end the table with a row without bounds`,
-    );
-  return {
-    series,
-    halfSpread,
-    meanMinuteVolume: meanMinuteVolumeOf(series),
-    shortRestricted:
-      model.shorts.allowed && model.shorts.rule_201 ? restrictedShorts(series) : new Uint8Array(series.close.length),
-  };
-};
+export const marketOf = (series: SymbolSeries, volatility: Float64Array, model: ExecutionModel): Market => ({
+  series,
+  halfSpread: halfSpreads(series, volatility, model.spread),
+  meanMinuteVolume: meanMinuteVolumes(series),
+  shortRestricted:
+    model.shorts.allowed && model.shorts.rule_201 ? restrictedShorts(series) : new Uint8Array(series.close.length),
+  seed: model.seed,
+  drawSeeds: series.sessions.map(({ date }) => seedOf(sha256(`${model.seed}|${series.symbol}|${date}`))),
+});

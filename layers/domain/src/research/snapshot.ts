@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { canonicalJson, sha256 } from '../canonical-json.ts';
-import { featureFields, type FeatureName } from '../features/contract.ts';
-import { tickerSchema, type Hash, type Ticker } from '../identifiers.ts';
+import { featureContractHash, featureFields, type FeatureName } from '../features/contract.ts';
+import { hashSchema, tickerSchema, type Hash, type Ticker } from '../identifiers.ts';
 import { parseInstant, toText } from '../instant.ts';
 import type { FeatureColumns } from './features.ts';
 import type { BarColumns, SeriesSession, SymbolSeries } from './series.ts';
@@ -31,6 +31,8 @@ const headerSchema = z.strictObject({
   open_at: z.iso.datetime({ precision: 3 }),
   close_at: z.iso.datetime({ precision: 3 }),
   columns: z.array(z.string()),
+  /** Contract the features were recorded under. */
+  feature_contract_hash: hashSchema,
 });
 
 const allColumns: readonly string[] = [...barColumnNames, ...featureNames.map((name) => `feature:${name}`)];
@@ -65,6 +67,7 @@ export const encodeSnapshot = ({ symbol, barMs, session, bars, features }: Sessi
     open_at: toText(session.openAt),
     close_at: toText(session.closeAt),
     columns: [...allColumns],
+    feature_contract_hash: featureContractHash,
   });
   const text = new TextEncoder().encode(line);
   const headerBytes = Math.ceil((text.length + 1) / bytesPerValue) * bytesPerValue;
@@ -103,6 +106,10 @@ export const decodeSnapshot = (bytes: Uint8Array): DecodedSnapshot => {
   const { rows, columns, symbol, bar_ms, session_date, session_kind, open_at, close_at } = header.data;
   if (columns.join() !== allColumns.join())
     return malformed(`expected the columns ${allColumns.join(', ')}, found ${columns.join(', ')}`);
+  if (header.data.feature_contract_hash !== featureContractHash)
+    return malformed(
+      `expected features of the contract ${featureContractHash}, found some of ${header.data.feature_contract_hash}`,
+    );
   const from = end + 1;
   const expected = from + columns.length * rows * bytesPerValue;
   if (bytes.length !== expected)
@@ -135,9 +142,6 @@ export const decodeSnapshot = (bytes: Uint8Array): DecodedSnapshot => {
   };
 };
 
-/** Where the bytes of a snapshot are stored: by what they are, so that runs share them. */
-export const snapshotKey = (digest: Hash): string => `datasets/${digest}.bin`;
-
 /** A snapshot with its bytes. */
 export interface StoredSnapshot {
   readonly snapshot: SessionSnapshot;
@@ -167,25 +171,32 @@ const joined = (parts: readonly Float64Array[], rows: number): Float64Array => {
 };
 
 /**
- * Snapshots as one series for each symbol, symbols and sessions ascending, whatever order they come in.
+ * Snapshots as one series for each symbol, symbols and sessions ascending, whatever order they come in. Each lists every
+ * session of any symbol, one it has no snapshot of without bars.
  * @throws RangeError when a session of a symbol is there twice, or its bars are of several lengths
  */
 export const symbolDataOf = (snapshots: readonly SessionSnapshot[]): readonly SymbolData[] => {
   const bySymbol = Map.groupBy(snapshots, ({ symbol }) => symbol);
+  const byDate = new Map(snapshots.map(({ session }) => [session.date, session]));
+  const all = [...byDate.values()].toSorted((a, b) => a.openAt - b.openAt);
   return [...bySymbol.keys()].toSorted().map((symbol) => {
     const own = (bySymbol.get(symbol) ?? []).toSorted((a, b) => a.session.openAt - b.session.openAt);
     const [first] = own;
     const barMs = first?.barMs ?? 0;
-    const sessions: SeriesSession[] = [];
-    let from = 0;
+    const lengths = new Map<string, number>();
     for (const { session, bars, barMs: length } of own) {
       if (length !== barMs) throw new RangeError(`${symbol}: expected bars of ${barMs} ms, found some of ${length} ms`);
-      if (sessions.at(-1)?.date === session.date)
+      if (lengths.has(session.date))
         throw new RangeError(`${symbol}: expected one snapshot of ${session.date}, found two`);
-      const to = from + bars.start.length;
-      sessions.push({ ...session, from, to });
-      from = to;
+      lengths.set(session.date, bars.start.length);
     }
+    let from = 0;
+    const sessions = all.map((session): SeriesSession => {
+      const to = from + (lengths.get(session.date) ?? 0);
+      const listed = { ...session, from, to };
+      from = to;
+      return listed;
+    });
     const rows = from;
     const bars = Object.fromEntries(
       barColumnNames.map((name) => [

@@ -23,13 +23,16 @@ const scaledSpread =
     model: { ...model, spread: { ...model.spread, scale: model.spread.scale * factor } },
   });
 
-const priceColumns = ['open', 'high', 'low', 'close'] as const;
-
 /** Every price of a series changed by a rule that keeps the order of prices within a bar. */
-const withPrices = (series: SymbolSeries, change: (price: number, row: number) => number): SymbolSeries => ({
-  ...series,
-  ...Object.fromEntries(priceColumns.map((name) => [name, series[name].map(change)])),
-});
+const withPrices = (series: SymbolSeries, change: (price: number, row: number) => number): SymbolSeries => {
+  const changed = (column: Float64Array): Float64Array => {
+    const prices = new Float64Array(column.length);
+    for (let row = 0; row < prices.length; row += 1) prices[row] = change(column[row] ?? Number.NaN, row);
+    return prices;
+  };
+  const { open, high, low, close } = series;
+  return { ...series, open: changed(open), high: changed(high), low: changed(low), close: changed(close) };
+};
 
 /** Moves since the session's opening price are squared: each log return within a session doubles. */
 const doubledVolatility = (series: SymbolSeries): SymbolSeries => {
@@ -47,37 +50,56 @@ const haltOf = (symbol: string, { date, openAt, closeAt }: SeriesSession, seed: 
   return openAt + 30 * minute + draw() * Math.max(0, closeAt - openAt - 90 * minute);
 };
 
+/** Rows of one session on both sides of its halt, and how prices move over it. */
+interface Halt {
+  readonly session: SeriesSession;
+  /** First row of the halt, and the first after it. */
+  readonly from: number;
+  readonly to: number;
+  readonly factor: number;
+}
+
 /** Each session loses the bars of 15 minutes and goes on 2 % away from what was held; what was not held falls. */
 const haltedWithGap = (series: SymbolSeries, seed: string, heldAfter: HeldAfter): SymbolSeries => {
-  const kept: number[] = [];
-  const factor = new Float64Array(series.start.length).fill(1);
-  const sessions: SeriesSession[] = [];
-  for (const session of series.sessions) {
-    const halt = haltOf(series.symbol, session, seed);
-    const from = kept.length;
-    let moved = 1;
-    for (let row = session.from; row < session.to; row += 1) {
-      const at = series.start[row] ?? 0;
-      if (at >= halt && moved === 1) {
-        const held = row > session.from ? heldAfter(row - 1) : 0;
-        moved = held < 0 ? 1 + gap : 1 - gap;
-      }
-      factor[row] = moved;
-      if (at < halt || at >= halt + haltMs) kept.push(row);
+  const { start } = series;
+  const halts = series.sessions.map((session): Halt => {
+    const at = haltOf(series.symbol, session, seed);
+    let from = session.from;
+    while (from < session.to && (start[from] ?? 0) < at) from += 1;
+    let to = from;
+    while (to < session.to && (start[to] ?? 0) < at + haltMs) to += 1;
+    const held = from > session.from && from < session.to ? heldAfter(from - 1) : 0;
+    return { session, from, to, factor: held < 0 ? 1 + gap : 1 - gap };
+  });
+  const rows = halts.reduce((sum, { session, from, to }) => sum + session.to - session.from - (to - from), 0);
+  const kept = (column: Float64Array, isPrice: boolean): Float64Array => {
+    const values = new Float64Array(rows);
+    let next = 0;
+    for (const { session, from, to, factor } of halts) {
+      values.set(column.subarray(session.from, from), next);
+      next += from - session.from;
+      values.set(column.subarray(to, session.to), next);
+      const end = next + session.to - to;
+      if (isPrice) for (let row = next; row < end; row += 1) values[row] = (values[row] ?? 0) * factor;
+      next = end;
     }
-    sessions.push({ ...session, from, to: kept.length });
-  }
-  const shifted = withPrices(series, (price, row) => price * (factor[row] ?? 1));
-  const pick = (column: Float64Array): Float64Array => Float64Array.from(kept, (row) => column[row] ?? Number.NaN);
+    return values;
+  };
+  let next = 0;
+  const sessions = halts.map(({ session, from, to }): SeriesSession => {
+    const first = next;
+    next += session.to - session.from - (to - from);
+    return { ...session, from: first, to: next };
+  });
   return {
-    ...shifted,
-    start: pick(shifted.start),
-    open: pick(shifted.open),
-    high: pick(shifted.high),
-    low: pick(shifted.low),
-    close: pick(shifted.close),
-    volume: pick(shifted.volume),
-    halfSpread: pick(shifted.halfSpread),
+    ...series,
+    start: kept(start, false),
+    open: kept(series.open, true),
+    high: kept(series.high, true),
+    low: kept(series.low, true),
+    close: kept(series.close, true),
+    volume: kept(series.volume, false),
+    halfSpread: kept(series.halfSpread, false),
     sessions,
   };
 };

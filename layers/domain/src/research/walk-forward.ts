@@ -19,6 +19,8 @@ export const splitPlanSchema = z.strictObject({
   embargo_seconds: z.int().min(0),
   /** Time by which a row of live trading may arrive late, on top of the purge. */
   overlap_seconds: z.int().min(0),
+  /** Bars at the beginning of a series on which nothing is decided: their averages still remember where it began. */
+  warm_up_bars: z.int().min(0),
 });
 export type SplitPlan = z.infer<typeof splitPlanSchema>;
 
@@ -32,6 +34,7 @@ export const defaultSplitPlan: SplitPlan = {
   purge_seconds: 1_800,
   embargo_seconds: 1_800,
   overlap_seconds: 15,
+  warm_up_bars: 120,
 };
 
 export const splitPlanHash = (plan: SplitPlan): Hash => hashJson(plan) as Hash;

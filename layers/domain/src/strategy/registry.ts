@@ -70,6 +70,7 @@ export const registerPlugin = <Params extends StrategyParams, Thresholds, Condit
           detail: `${name}: profile ${parsed.data.profile} is made for ${profile.timeframes.join(', ')}, found "${timeframe}"`,
         };
       }
+      const thresholds = plugin.thresholdsOf?.(profile.thresholds, parsed.data) ?? profile.thresholds;
       return {
         ok: true,
         strategy: {
@@ -77,7 +78,7 @@ export const registerPlugin = <Params extends StrategyParams, Thresholds, Condit
           version,
           profile: parsed.data.profile,
           requiredFeatures: plugin.requiredFeatures,
-          evaluate: (features) => plugin.evaluate(features, parsed.data, profile.thresholds),
+          evaluate: (features) => plugin.evaluate(features, parsed.data, thresholds),
         },
       };
     },

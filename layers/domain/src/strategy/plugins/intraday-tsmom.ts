@@ -2,9 +2,9 @@ import * as z from 'zod';
 import type { FeatureValues } from '../../features/contract.ts';
 import {
   confidenceOf,
+  rejectionsOf,
   required,
   type Evaluation,
-  type StrategyParams,
   type StrategyPlugin,
   type StrategyProfile,
 } from '../plugin.ts';
@@ -109,13 +109,18 @@ const conditions = [
 ] as const;
 type Condition = (typeof conditions)[number];
 
+const trendFlat: Evaluation<Condition> = { kind: 'rejection', conditions: ['trend_flat'] };
+const buyRejections = rejectionsOf(['buy_momentum', 'buy_volatility', 'buy_oscillator']);
+const sellRejections = rejectionsOf(['sell_momentum', 'sell_oscillator']);
+
 const buy = (histBps: number, rsi: number, volatility: number | null, t: TsmomThresholds): Evaluation<Condition> => {
-  const failed: Condition[] = [];
-  if (!(histBps > 0 && histBps >= t.bullHistMinBps)) failed.push('buy_momentum');
-  if (volatility !== null && !(t.volatilityFloor <= volatility && volatility <= t.volatilityCeiling))
-    failed.push('buy_volatility');
-  if (!(t.bullRsiMin <= rsi && rsi <= t.bullRsiMax)) failed.push('buy_oscillator');
-  if (failed.length > 0) return { kind: 'rejection', conditions: failed };
+  const rejection =
+    buyRejections[
+      (histBps > 0 && histBps >= t.bullHistMinBps ? 0 : 1) +
+        (volatility === null || (t.volatilityFloor <= volatility && volatility <= t.volatilityCeiling) ? 0 : 2) +
+        (t.bullRsiMin <= rsi && rsi <= t.bullRsiMax ? 0 : 4)
+    ];
+  if (rejection !== undefined) return rejection;
   const strong = histBps >= 2 * t.bullHistMinBps ? 0.05 : 0;
   const quiet = volatility !== null && volatility <= t.lowVolatilityBonus ? 0.03 : 0;
   return {
@@ -128,10 +133,12 @@ const buy = (histBps: number, rsi: number, volatility: number | null, t: TsmomTh
 };
 
 const sell = (histBps: number, rsi: number, t: TsmomThresholds): Evaluation<Condition> => {
-  const failed: Condition[] = [];
-  if (!(histBps < 0 && t.bearHistMinBps <= -histBps && -histBps <= t.bearHistCapBps)) failed.push('sell_momentum');
-  if (!(rsi <= t.bearRsiMax)) failed.push('sell_oscillator');
-  if (failed.length > 0) return { kind: 'rejection', conditions: failed };
+  const rejection =
+    sellRejections[
+      (histBps < 0 && t.bearHistMinBps <= -histBps && -histBps <= t.bearHistCapBps ? 0 : 1) +
+        (rsi <= t.bearRsiMax ? 0 : 2)
+    ];
+  if (rejection !== undefined) return rejection;
   const weak = rsi <= t.bearRsiMax - 10 ? 0.03 : 0;
   return {
     kind: 'intent',
@@ -142,28 +149,51 @@ const sell = (histBps: number, rsi: number, t: TsmomThresholds): Evaluation<Cond
   };
 };
 
+const factor = z.number().positive().max(10).optional();
+
+/** A profile, and by how much a candidate moves its thresholds; absent is 1. */
+const paramsSchema = z.strictObject({
+  profile: z.string(),
+  bull_hist_min_factor: factor,
+  bear_hist_min_factor: factor,
+  volatility_ceiling_factor: factor,
+});
+export type TsmomParams = z.infer<typeof paramsSchema>;
+
+const thresholdsOf = (
+  thresholds: TsmomThresholds,
+  { bull_hist_min_factor = 1, bear_hist_min_factor = 1, volatility_ceiling_factor = 1 }: TsmomParams,
+): TsmomThresholds => ({
+  ...thresholds,
+  bullHistMinBps: thresholds.bullHistMinBps * bull_hist_min_factor,
+  bearHistMinBps: thresholds.bearHistMinBps * bear_hist_min_factor,
+  volatilityCeiling: thresholds.volatilityCeiling * volatility_ceiling_factor,
+});
+
 const evaluate = (
   features: FeatureValues,
-  _params: StrategyParams,
+  _params: TsmomParams,
   thresholds: TsmomThresholds,
 ): Evaluation<Condition> => {
-  const ema12 = required(features, 'ema12');
-  const ema26 = required(features, 'ema26');
-  if (ema12 === ema26) return { kind: 'rejection', conditions: ['trend_flat'] };
+  const ema12 = required(features.ema12, 'ema12');
+  const ema26 = required(features.ema26, 'ema26');
+  if (ema12 === ema26) return trendFlat;
   const histBps =
-    (1e4 * (required(features, 'macd') - required(features, 'macd_signal'))) / required(features, 'price');
-  const rsi = required(features, 'rsi14');
+    (1e4 * (required(features.macd, 'macd') - required(features.macd_signal, 'macd_signal'))) /
+    required(features.price, 'price');
+  const rsi = required(features.rsi14, 'rsi14');
   return ema12 > ema26 ? buy(histBps, rsi, features.vol_realized_w60s, thresholds) : sell(histBps, rsi, thresholds);
 };
 
 /** Intraday time-series momentum: trend by EMA cross, momentum by the MACD histogram, filtered by volatility and RSI. */
-export const intradayTsmom: StrategyPlugin<StrategyParams, TsmomThresholds, Condition> = {
+export const intradayTsmom: StrategyPlugin<TsmomParams, TsmomThresholds, Condition> = {
   type: 'intraday_tsmom',
   version: '1.1.0',
   timeframes: ['1Sec', '1Min'],
   requiredFeatures: ['price', 'macd', 'macd_signal', 'ema12', 'ema26', 'rsi14'],
-  paramsSchema: z.strictObject({ profile: z.string() }),
+  paramsSchema,
   profiles: tsmomProfiles,
+  thresholdsOf,
   conditions,
   evaluate,
 };

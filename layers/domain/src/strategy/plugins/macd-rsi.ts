@@ -15,9 +15,9 @@ const evaluate = (
   _params: StrategyParams,
   thresholds: MacdRsiThresholds,
 ): Evaluation<Condition> => {
-  const macd = required(features, 'macd');
-  const signal = required(features, 'macd_signal');
-  const rsi = required(features, 'rsi14');
+  const macd = required(features.macd, 'macd');
+  const signal = required(features.macd_signal, 'macd_signal');
+  const rsi = required(features.rsi14, 'rsi14');
   if (macd === signal) return { kind: 'rejection', conditions: ['momentum_flat'] };
   if (macd > signal) {
     return rsi < thresholds.oversoldRsi

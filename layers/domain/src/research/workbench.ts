@@ -1,0 +1,153 @@
+import { hashJson, sha256 } from '../canonical-json.ts';
+import { feeTypes } from '../profit/fee-table.ts';
+import type { StressCase } from '../enumerations.ts';
+import type { BoundStrategy } from '../strategy/registry.ts';
+import type { Block } from './blocks.ts';
+import { desiresOf, type Desires } from './desires.ts';
+import { simulate } from './engine.ts';
+import { checkInput, type EvaluationInput } from './evaluation-input.ts';
+import { executionModelHash, type ExecutionModel } from './execution-model.ts';
+import { featuresOf, rowsInRange, type FeatureColumns } from './features.ts';
+import { noFees, sessionFeesOn, type SessionFees } from './fees.ts';
+import { marketOf, type Market } from './market.ts';
+import type { SymbolSeries } from './series.ts';
+import { stressed } from './stress.ts';
+
+const digested = ['start', 'open', 'high', 'low', 'close', 'volume'] as const;
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
+export type EvaluationCase = 'base' | StressCase;
+
+/** One symbol as a case shows it to a strategy and to the market. */
+export interface Scene {
+  readonly columns: FeatureColumns;
+  readonly inRange: Uint8Array;
+  readonly market: Market;
+  readonly model: ExecutionModel;
+}
+
+/** A strategy with its parameters, and a name that no other strategy or parameters have. */
+export interface Tried {
+  readonly name: string;
+  readonly bound: BoundStrategy;
+}
+
+/** A date that no fee schedule covers. The dataset cannot be evaluated; nothing is taken as free. */
+export class FeeScheduleError extends Error {
+  override readonly name = 'FeeScheduleError';
+}
+
+/**
+ * What evaluations of one dataset under one model share: features, ranges, markets and fees of each symbol, computed when
+ * they are first asked for and kept. Nothing here depends on what was asked before.
+ */
+export class Workbench {
+  readonly input: EvaluationInput;
+  readonly model: ExecutionModel;
+  /** Rates by session of the dataset. */
+  readonly fees: readonly SessionFees[];
+  readonly #warmUpBars: number;
+  readonly #scenes: (Scene | undefined)[] = [];
+  /** Of the candidate asked for last, undisturbed, by symbol: those of all would be as large as the data. */
+  #wanted: { readonly name: string; readonly desires: (Desires | undefined)[] } = { name: '', desires: [] };
+  readonly #digests = new WeakMap<SymbolSeries, string>();
+
+  constructor(input: EvaluationInput, model: ExecutionModel, warmUpBars: number) {
+    checkInput(input);
+    this.input = input;
+    this.model = model;
+    this.#warmUpBars = warmUpBars;
+    this.fees = input.sessions.map(({ date }) => {
+      if (!model.regulatory_fees) return noFees;
+      const found = sessionFeesOn(date);
+      if (!found.ok) throw new FeeScheduleError(`${found.code}: ${found.detail} (types: ${feeTypes.join(', ')})`);
+      return found.fees;
+    });
+  }
+
+  #series(symbol: number): SymbolSeries {
+    const series = this.input.series[symbol];
+    if (series === undefined)
+      throw new RangeError(`expected a symbol below ${this.input.series.length}, found ${symbol}`);
+    return series;
+  }
+
+  base(symbol: number): Scene {
+    const known = this.#scenes[symbol];
+    if (known !== undefined) return known;
+    const series = this.#series(symbol);
+    const columns = this.input.features?.[symbol] ?? featuresOf(series);
+    const scene: Scene = {
+      columns,
+      inRange: rowsInRange(columns),
+      market: marketOf(series, columns.vol_realized_w60s, this.model),
+      model: this.model,
+    };
+    this.#scenes[symbol] = scene;
+    return scene;
+  }
+
+  /** What a candidate wants in a scene of a symbol. Cases that leave the features as they are share one answer. */
+  desires(symbol: number, { columns, inRange }: Pick<Scene, 'columns' | 'inRange'>, { name, bound }: Tried): Desires {
+    const undisturbed = columns === this.base(symbol).columns;
+    if (this.#wanted.name !== name) this.#wanted = { name, desires: [] };
+    const known = undisturbed ? this.#wanted.desires[symbol] : undefined;
+    if (known !== undefined) return known;
+    const desires = desiresOf(columns, inRange, bound);
+    desires.actions.fill(0, 0, this.#warmUpBars);
+    if (undisturbed) this.#wanted.desires[symbol] = desires;
+    return desires;
+  }
+
+  /** A symbol as a case changes it; features are computed anew from a series whose prices are others. */
+  scene(symbol: number, evaluationCase: EvaluationCase, tried: Tried, blocks: readonly Block[]): Scene {
+    const base = this.base(symbol);
+    if (evaluationCase === 'base') return base;
+    const { series } = base.market;
+    let held: Float64Array | null = null;
+    const changed = stressed[evaluationCase](series, this.model, (row) => {
+      held ??= this.#heldAfter(symbol, tried, blocks);
+      return held[row] ?? 0;
+    });
+    const columns = changed.pricesChanged ? featuresOf(changed.series) : base.columns;
+    const { spread, shorts, seed } = this.model;
+    const sameMarket =
+      changed.series === series &&
+      changed.model.spread === spread &&
+      changed.model.shorts === shorts &&
+      changed.model.seed === seed;
+    return {
+      columns,
+      inRange: changed.pricesChanged ? rowsInRange(columns) : base.inRange,
+      market: sameMarket ? base.market : marketOf(changed.series, columns.vol_realized_w60s, changed.model),
+      model: changed.model,
+    };
+  }
+
+  /** Hash of what a scene shows to the market; spreads follow from bars, volatility and model. */
+  digest({ market: { series }, model }: Scene): string {
+    const bars = this.#digests.get(series) ?? hashJson(digested.map((name) => sha256(bytesOf(series[name]))));
+    this.#digests.set(series, bars);
+    return hashJson([executionModelHash(model), bars]);
+  }
+
+  /** Shares held after each bar of the undisturbed run. */
+  #heldAfter(symbol: number, tried: Tried, blocks: readonly Block[]): Float64Array {
+    const scene = this.base(symbol);
+    const { market } = scene;
+    const desires = this.desires(symbol, scene, tried);
+    const held = new Float64Array(market.series.close.length);
+    for (const block of blocks) {
+      const { fills } = simulate(market, desires, this.model, this.fees, block);
+      const end = market.series.sessions[block.to - 1]?.to ?? 0;
+      let position = 0;
+      for (let index = 0; index < fills.count; index += 1) {
+        position += fills.qty[index] ?? 0;
+        const next = index + 1 < fills.count ? (fills.bar[index + 1] ?? end) : end;
+        held.fill(position, fills.bar[index] ?? 0, next);
+      }
+    }
+    return held;
+  }
+}
