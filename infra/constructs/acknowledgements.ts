@@ -1,6 +1,9 @@
 import { Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
+import { environmentNames } from '../config.ts';
+import { evidencePrefixes } from './evidence-bucket.ts';
+
 interface Acknowledgement {
   readonly rules: readonly string[];
   readonly reason: string;
@@ -22,6 +25,12 @@ export const acknowledgements = {
       'no policy can name. No other statement of the role has a wildcard (a test lists them), and the code of the ' +
       'function is denied the network actions.',
   },
+  stateMachineRole: {
+    rules: ['AwsSolutions-IAM5[Resource::*]', 'AwsSolutions-IAM5[Resource::<ResearchLaneFunction.Arn>:*]'],
+    reason:
+      'Delivery of logs and trace segments are actions that no policy can name a resource for. What the state machine ' +
+      'invokes is named: one function, in any of its versions.',
+  },
   failureDestination: {
     rules: ['Serverless-LambdaDLQ'],
     reason:
@@ -37,6 +46,17 @@ export const acknowledgements = {
   deadLetters: {
     rules: ['Serverless-SQSRedrivePolicy'],
     reason: 'It is a dead-letter queue. What arrives raises an alarm and waits 14 days for a person.',
+  },
+  evidenceObjects: {
+    rules: environmentNames.flatMap((environment) =>
+      evidencePrefixes.map(
+        (prefix) =>
+          `AwsSolutions-IAM5[Resource::torghut-${environment}-state:ExportsOutputFnGetAttEvidenceBucketArnBD2E6DE5/${prefix}*]`,
+      ),
+    ),
+    reason:
+      'Keys of evidence name its content, so no policy can list them beforehand. Each statement is about the objects below ' +
+      'one prefix of one bucket, in which nothing is ever overwritten or deleted.',
   },
   deadLettersOfServices: {
     rules: ['AwsSolutions-SQS3'],
@@ -96,8 +116,20 @@ export type AcknowledgementName = keyof typeof acknowledgements;
 
 /** Lets the named findings stand on this construct and what is inside it. */
 export const acknowledge = (construct: IConstruct, ...names: readonly AcknowledgementName[]): void => {
-  for (const name of names) {
-    const { rules, reason } = acknowledgements[name];
-    Validations.of(construct).acknowledge(...rules.map((id) => ({ id, reason })));
-  }
+  for (const name of names) letStand(construct, name, acknowledgements[name].rules);
+};
+
+/** Lets those of the named findings stand that are about something of one stack. */
+export const acknowledgeAbout = (construct: IConstruct, stackName: string, name: AcknowledgementName): void => {
+  const rules: readonly string[] = acknowledgements[name].rules;
+  letStand(
+    construct,
+    name,
+    rules.filter((rule) => rule.includes(`::${stackName}:`)),
+  );
+};
+
+const letStand = (construct: IConstruct, name: AcknowledgementName, rules: readonly string[]): void => {
+  const { reason } = acknowledgements[name];
+  Validations.of(construct).acknowledge(...rules.map((id) => ({ id, reason })));
 };

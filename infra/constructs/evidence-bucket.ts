@@ -21,8 +21,11 @@ export interface EvidenceBucketProps {
   readonly accessLogDays: number;
 }
 
-/** Everything evidence is kept under. */
+/** What is kept of a run. */
 export const evidencePrefix = 'evidence/';
+
+/** Everything that is kept: what runs left, and the data they were made of, which several may share. */
+export const evidencePrefixes = [evidencePrefix, 'datasets/'] as const;
 
 /**
  * Evidence, write once: versioned, locked, and by policy neither deleted nor overwritten by anyone. Encrypted with S3's

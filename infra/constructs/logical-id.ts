@@ -24,6 +24,9 @@ export const deadLetterLogicalId = (queueLogicalId: string): string => `${queueL
 
 export const migrationLogicalId = 'LedgerMigration';
 
+/** The state machine of research runs. */
+export const researchLaneLogicalId = 'ResearchLane';
+
 /**
  * Dead letters of what no queue delivers: schedules that could not invoke, asynchronous invocations that failed, and
  * notifications of alarms that reached nobody.

@@ -8,6 +8,7 @@ import {
   ScheduleTargetInput,
   TimeWindow,
 } from 'aws-cdk-lib/aws-scheduler';
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { ScheduleTargetBase, type ScheduleTargetBaseProps } from 'aws-cdk-lib/aws-scheduler-targets';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
@@ -15,7 +16,7 @@ import { Construct } from 'constructs';
 import type { TorghutFunction } from './torghut-function.ts';
 
 export interface MarketScheduleProps {
-  readonly target: TorghutFunction;
+  readonly target: TorghutFunction | StateMachine;
   /** `cron(…)` of EventBridge Scheduler. */
   readonly expression: string;
   /** IANA name of the zone the expression is read in. */
@@ -28,7 +29,7 @@ export interface MarketScheduleProps {
 }
 
 /**
- * Invokes a function on the market's clock. The scheduled time is the only input and the window id, so that a late or
+ * Invokes a function, or starts a state machine, on the market's clock. The scheduled time is the only input and the window id, so that a late or
  * repeated invocation names the window it belongs to. Retries and age have no default here: the service's own (185
  * retries over 24 hours) would trade yesterday's window.
  */
@@ -39,7 +40,7 @@ export class MarketSchedule extends Construct {
       schedule: ScheduleExpression.expression(props.expression, TimeZone.of(props.timezone)),
       timeWindow: TimeWindow.off(),
       scheduleGroup: props.group,
-      target: new FunctionTarget(props.target, {
+      target: new MarketTarget(props.target, {
         input: ScheduleTargetInput.fromObject({ scheduledFor: ContextAttribute.scheduledTime }),
         retryAttempts: props.retries,
         maxEventAge: props.maxEventAge,
@@ -49,13 +50,17 @@ export class MarketSchedule extends Construct {
   }
 }
 
-/** Unlike the library's target it allows the function itself and no version or alias of it. */
-class FunctionTarget extends ScheduleTargetBase {
-  constructor(target: TorghutFunction, props: ScheduleTargetBaseProps) {
-    super(props, target.lambda.functionArn);
+/** Unlike the library's targets it allows the function itself and no version or alias of it. */
+class MarketTarget extends ScheduleTargetBase {
+  private readonly action: string;
+
+  constructor(target: TorghutFunction | StateMachine, props: ScheduleTargetBaseProps) {
+    const isFunction = 'lambda' in target;
+    super(props, isFunction ? target.lambda.functionArn : target.stateMachineArn);
+    this.action = isFunction ? 'lambda:InvokeFunction' : 'states:StartExecution';
   }
 
   protected override addTargetActionToRole(role: IRole): void {
-    role.addToPrincipalPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [this.targetArn] }));
+    role.addToPrincipalPolicy(new PolicyStatement({ actions: [this.action], resources: [this.targetArn] }));
   }
 }

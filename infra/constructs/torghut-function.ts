@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { databaseKeys, eventBusKey, evidenceKeys, type FunctionName, secretKeys } from '@torghut/domain/contract';
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import type { IEventBus } from 'aws-cdk-lib/aws-events';
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -22,9 +22,9 @@ import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
-import { acknowledge } from './acknowledgements.ts';
+import { acknowledge, acknowledgeAbout } from './acknowledgements.ts';
 import type { Database } from './database.ts';
-import { type EvidenceBucket, evidencePrefix } from './evidence-bucket.ts';
+import { type EvidenceBucket, evidencePrefixes } from './evidence-bucket.ts';
 import { functionAsset } from './function-bundle.ts';
 import { functionLogicalId } from './logical-id.ts';
 import { visibilityPerTimeout, type WorkQueue } from './work-queue.ts';
@@ -100,6 +100,7 @@ export class TorghutFunction extends Construct {
   readonly lambda: Function;
   readonly logGroup: LogGroup;
   readonly timeout: Duration;
+  private readonly role: Role;
 
   constructor(scope: Construct, id: string, props: TorghutFunctionProps) {
     super(scope, id);
@@ -108,6 +109,7 @@ export class TorghutFunction extends Construct {
     // Not the managed policy: it allows every log group of the account.
     const role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     this.logGroup.grantWrite(role);
+    this.role = role;
     acknowledge(role, 'functionRole');
     if (props.placement !== undefined) joinNetwork(role);
 
@@ -182,17 +184,33 @@ export class TorghutFunction extends Construct {
 
   /** May put new evidence, and neither read nor replace nor delete any; the bucket's name is in the environment. */
   writesTo(evidence: EvidenceBucket): this {
-    const { bucket } = evidence;
+    return this.reachesObjects(evidence, 's3:PutObject');
+  }
+
+  /** May read what is stored as evidence, and be told that something is not; the bucket's name is in the environment. */
+  readsFrom(evidence: EvidenceBucket): this {
+    // Without it S3 says of an object that is not there that access to it is denied.
     this.lambda.addToRolePolicy(
-      new PolicyStatement({ actions: ['s3:PutObject'], resources: [bucket.arnForObjects(`${evidencePrefix}*`)] }),
+      new PolicyStatement({ actions: ['s3:ListBucket'], resources: [evidence.bucket.bucketArn] }),
     );
+    return this.reachesObjects(evidence, 's3:GetObject');
+  }
+
+  private reachesObjects({ bucket }: EvidenceBucket, action: string): this {
+    this.lambda.addToRolePolicy(
+      new PolicyStatement({
+        actions: [action],
+        resources: evidencePrefixes.map((prefix) => bucket.arnForObjects(`${prefix}*`)),
+      }),
+    );
+    acknowledgeAbout(this.role, Stack.of(bucket).stackName, 'evidenceObjects');
     this.lambda.addEnvironment(evidenceKeys.bucket, bucket.bucketName);
     return this;
   }
 
-  /** May sign with the key; its id is in the environment. */
+  /** May sign with the key, and learn which public key that is; its id is in the environment. */
   signsWith(key: IKey): this {
-    key.grant(this.lambda, 'kms:Sign');
+    key.grant(this.lambda, 'kms:Sign', 'kms:GetPublicKey');
     this.lambda.addEnvironment(evidenceKeys.signingKey, key.keyArn);
     return this;
   }

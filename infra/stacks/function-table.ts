@@ -1,6 +1,7 @@
 import { deployment, type FunctionName, type QueueName } from '@torghut/domain/contract';
 
 import type { SecretName } from '../constructs/logical-id.ts';
+import type { WatchedDeadLetterQueue } from '../constructs/observability/resource-alarms.ts';
 
 export interface FunctionProfile {
   readonly timeoutSeconds: number;
@@ -11,13 +12,35 @@ export interface FunctionProfile {
   readonly sendsTo: readonly QueueName[];
   /** Puts events on the bus. */
   readonly publishes?: boolean;
+  readonly readsEvidence?: boolean;
+  readonly writesEvidence?: boolean;
+  readonly signs?: boolean;
 }
 
 /** Whoever publishes the outbox may meet a message of any topic. */
 const everyQueue: readonly QueueName[] = ['lean', 'alpaca', 'followUp'];
 
 /** Batches of a queue in work at a time. Each holds one or two database connections. */
-export const maximumConcurrency: Readonly<Record<QueueName, number>> = { lean: 5, alpaca: 5, followUp: 2 };
+export const maximumConcurrency: Readonly<Record<QueueName, number>> = { lean: 5, alpaca: 5, followUp: 2, evidence: 2 };
+
+/** Steps of research runs at work at a time. */
+export const researchConcurrency = 8;
+
+/** Deliveries of a message until it is a dead letter. Evidence is tried again within its one delivery. */
+export const receiveCounts: Readonly<Record<QueueName, number>> = {
+  lean: deployment.queueReceiveCount,
+  alpaca: deployment.queueReceiveCount,
+  followUp: deployment.queueReceiveCount,
+  evidence: 1,
+};
+
+/** What the dead letters of each queue were. */
+export const deadLetters: Readonly<Record<QueueName, WatchedDeadLetterQueue['holds']>> = {
+  lean: 'orders',
+  alpaca: 'orders',
+  followUp: 'other',
+  evidence: 'evidence',
+};
 
 /**
  * Size and reach of every function. A scheduled function ends before its next tick. A consumer's reserved concurrency
@@ -66,8 +89,33 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     timeoutSeconds: 600,
     memoryMegabytes: 1024,
     reservedConcurrency: 1,
-    reads: ['database', 'alpaca'],
+    // The stream, because the decisions of the last session are made from it again.
+    reads: ['database', 'clickhouse', 'alpaca'],
     sendsTo: [],
+    // Checks what research left, and signs where the chain over it leads.
+    readsEvidence: true,
+    writesEvidence: true,
+    signs: true,
+  },
+  // Each invocation is one step of a run: a candidate on the whole dataset, at most.
+  'research-lane': {
+    timeoutSeconds: 300,
+    memoryMegabytes: 3072,
+    reservedConcurrency: researchConcurrency,
+    reads: ['database', 'clickhouse'],
+    sendsTo: ['evidence'],
+    readsEvidence: true,
+    writesEvidence: true,
+    signs: true,
+  },
+  // Waits 21 s between its attempts, and each may wait for a database that does not answer.
+  'evidence-writer': {
+    timeoutSeconds: 60,
+    memoryMegabytes: 1024,
+    reservedConcurrency: maximumConcurrency.evidence,
+    reads: ['database'],
+    sendsTo: [],
+    readsEvidence: true,
   },
   'operator-api': {
     timeoutSeconds: 10,

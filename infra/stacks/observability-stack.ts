@@ -9,7 +9,7 @@ import { Dashboards } from '../constructs/observability/dashboards.ts';
 import { everyAlarm, type Watched } from '../constructs/observability/every-alarm.ts';
 import { limitsInForce } from '../constructs/observability/limits-in-force.ts';
 import { kebabCase } from '../constructs/observability/resource-alarms.ts';
-import { functionTable } from './function-table.ts';
+import { deadLetters, functionTable } from './function-table.ts';
 import type { OperatorStack } from './operator-stack.ts';
 import type { RuntimeStack } from './runtime-stack.ts';
 import type { StateStack } from './state-stack.ts';
@@ -21,8 +21,8 @@ export interface ObservabilityStackProps extends StackProps {
   readonly operator: OperatorStack;
 }
 
-/** Twice the longest delay a message may have. */
-const followUpAgeSeconds = 1_800;
+/** Twice the longest delay a message may have; evidence that waits as long is not being stored. */
+const waitingAgeSeconds = 1_800;
 
 const watchedOf = ({ settings, state, runtime, operator }: ObservabilityStackProps): Watched => {
   const limits = limitsInForce(settings.overrides);
@@ -38,13 +38,13 @@ const watchedOf = ({ settings, state, runtime, operator }: ObservabilityStackPro
       name: kebabCase(queues[name].logicalId),
       queueName: state.queues[name].queue.queueName,
       execution: queues[name].fifo,
-      maximumAgeSeconds: queues[name].fifo ? limits.orderMessageTtlSeconds : followUpAgeSeconds,
+      maximumAgeSeconds: queues[name].fifo ? limits.orderMessageTtlSeconds : waitingAgeSeconds,
     })),
     deadLetterQueues: [
       ...names.map((name) => ({
         name: kebabCase(deadLetterLogicalId(queues[name].logicalId)),
         queueName: state.queues[name].deadLetterQueue.queueName,
-        holds: queues[name].fifo ? ('orders' as const) : ('other' as const),
+        holds: deadLetters[name],
       })),
       ...(
         [

@@ -17,9 +17,10 @@ import { MarketSchedule } from '../constructs/market-schedule.ts';
 import type { Network } from '../constructs/network.ts';
 import { LedgerMigration, readLedgerFiles } from '../constructs/migration.ts';
 import { layerCodeOnce } from '../constructs/layer-code.ts';
+import { ResearchLane } from '../constructs/research-lane.ts';
 import { SourceLayer } from '../constructs/source-layer.ts';
 import { type FunctionPlacement, TorghutFunction } from '../constructs/torghut-function.ts';
-import { functionTable, maximumConcurrency } from './function-table.ts';
+import { functionTable, maximumConcurrency, researchConcurrency } from './function-table.ts';
 import type { StateStack, VendorSecretName } from './state-stack.ts';
 
 export interface RuntimeStackProps extends StackProps {
@@ -47,6 +48,9 @@ const placementIn = (network: Network, name: FunctionName): FunctionPlacement =>
   securityGroup: migrates(name) ? network.migration : network.functions,
 });
 
+/** Steps of another window's run that may be at work while tasks fan out. */
+const stepsBesideTasks = 2;
+
 /** What runs: both layers, every function with its queues, and the schedules. Layers and functions change together. */
 export class RuntimeStack extends Stack {
   readonly functions: Readonly<Record<FunctionName, TorghutFunction>>;
@@ -65,7 +69,8 @@ export class RuntimeStack extends Stack {
     const ledger = readLedgerFiles(sourceRoot);
 
     const declare = (name: FunctionName): TorghutFunction => {
-      const { timeoutSeconds, reads, sendsTo, publishes, ...profile } = functionTable[name];
+      const { timeoutSeconds, reads, sendsTo, publishes, readsEvidence, writesEvidence, signs, ...profile } =
+        functionTable[name];
       const declared = new TorghutFunction(this, functionLogicalId(name), {
         ...profile,
         sourceRoot,
@@ -83,6 +88,9 @@ export class RuntimeStack extends Stack {
       for (const secret of reads.filter(isVendorSecret)) declared.reads(state.secrets[secret], secretKeys[secret]);
       for (const queue of sendsTo) declared.sendsTo(state.queues[queue]);
       if (publishes === true) declared.publishesTo(bus);
+      if (readsEvidence === true) declared.readsFrom(state.evidence);
+      if (writesEvidence === true) declared.writesTo(state.evidence);
+      if (signs === true) declared.signsWith(state.signingKey);
       return declared;
     };
     this.functions = Object.fromEntries(functionNames.map((name) => [name, declare(name)])) as Record<
@@ -115,9 +123,15 @@ export class RuntimeStack extends Stack {
     schedulesOfStage.overrideLogicalId(scheduleGroupLogicalId);
     this.scheduleGroup = schedulesOfStage.ref;
     const group = ScheduleGroup.fromScheduleGroupName(this, 'ScheduleGroup', this.scheduleGroup);
+    const lane = new ResearchLane(this, 'ResearchLane', {
+      steps: this.functions['research-lane'],
+      concurrency: researchConcurrency - stepsBesideTasks,
+      timeout: Duration.minutes(15),
+      logRetention: settings.logRetentionDays,
+    });
     for (const name of functionNames.filter(isScheduled)) {
       new MarketSchedule(this, `${functionLogicalId(name)}Schedule`, {
-        target: this.functions[name],
+        target: name === 'research-lane' ? lane.stateMachine : this.functions[name],
         expression: schedules[name],
         timezone: deployment.scheduleTimezone,
         retries: deployment.scheduleRetries,

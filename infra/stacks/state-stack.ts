@@ -1,4 +1,4 @@
-import { deployment, type QueueName, queues, secretKeys } from '@torghut/domain/contract';
+import { type QueueName, queues, secretKeys } from '@torghut/domain/contract';
 import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import { Grant } from 'aws-cdk-lib/aws-iam';
 import { ObjectLockMode } from 'aws-cdk-lib/aws-s3';
@@ -17,7 +17,7 @@ import { Paging } from '../constructs/paging.ts';
 import { SigningKey } from '../constructs/signing-key.ts';
 import type { ReadableSecret } from '../constructs/torghut-function.ts';
 import { ExecutionQueue, FollowUpQueue, type WorkQueue } from '../constructs/work-queue.ts';
-import { functionTable } from './function-table.ts';
+import { functionTable, receiveCounts } from './function-table.ts';
 
 export interface StateStackProps extends StackProps {
   readonly settings: Settings;
@@ -43,7 +43,12 @@ export class StateStack extends Stack {
     const { settings } = props;
     super(scope, id, { ...props, terminationProtection: settings.deletionProtection });
     const { pagerUrl, ticketEmail } = settings;
-    this.queues = { lean: this.queue('lean'), alpaca: this.queue('alpaca'), followUp: this.queue('followUp') };
+    this.queues = {
+      lean: this.queue('lean'),
+      alpaca: this.queue('alpaca'),
+      followUp: this.queue('followUp'),
+      evidence: this.queue('evidence'),
+    };
     this.secrets = {
       clickhouse: this.secret('clickhouse', settings),
       alpaca: this.secret('alpaca', settings),
@@ -74,7 +79,7 @@ export class StateStack extends Stack {
       logicalId,
       environmentKey,
       consumerTimeout: Duration.seconds(functionTable[consumer].timeoutSeconds),
-      receiveCount: deployment.queueReceiveCount,
+      receiveCount: receiveCounts[name],
     });
   }
 

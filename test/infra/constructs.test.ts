@@ -229,11 +229,17 @@ describe('TorghutFunction', () => {
     template.hasResourceProperties('AWS::IAM::Policy', {
       PolicyDocument: Match.objectLike({
         Statement: Match.arrayWith([
-          { Effect: 'Allow', Action: 'kms:Sign', Resource: { 'Fn::GetAtt': ['EvidenceSigningKey', 'Arn'] } },
+          {
+            Effect: 'Allow',
+            Action: ['kms:GetPublicKey', 'kms:Sign'],
+            Resource: { 'Fn::GetAtt': ['EvidenceSigningKey', 'Arn'] },
+          },
           {
             Effect: 'Allow',
             Action: 's3:PutObject',
-            Resource: { 'Fn::Join': ['', [{ 'Fn::GetAtt': ['EvidenceBucket', 'Arn'] }, '/evidence/*']] },
+            Resource: ['/datasets/*', '/evidence/*'].map((keys) => ({
+              'Fn::Join': ['', [{ 'Fn::GetAtt': ['EvidenceBucket', 'Arn'] }, keys]],
+            })),
           },
         ]),
       }),

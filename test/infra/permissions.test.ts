@@ -48,7 +48,9 @@ const nameOf = (resource: unknown): string => {
   if (text.includes(':event-bus/default')) return 'event-bus/default';
   const imported = /ExportsOutput(?:Ref|FnGetAtt)(\w+?)(?:Arn)?[0-9A-F]{8}"/.exec(text)?.[1];
   const own = /^\{"Fn::GetAtt":\["(\w+?)(?:[0-9A-F]{8})?","Arn"\]\}$/.exec(text)?.[1];
-  return imported ?? own ?? text;
+  // What of a bucket: the objects below a prefix.
+  const objects = /\/\w+\/\*"/.exec(text)?.[0].slice(0, -1) ?? '';
+  return imported === undefined ? (own ?? text) : `${imported}${objects}`;
 };
 
 /** `action resource` for everything the role of a function is allowed. */
@@ -74,6 +76,10 @@ const consumes = (queue: string) =>
 const reads = (secret: string) =>
   ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'].map((action) => `${action} ${secret}`);
 const everyQueue = ['LeanExecutionQueue', 'AlpacaExecutionQueue', 'OrderFollowUpQueue'].flatMap(sends);
+const evidenceObjects = (action: string) =>
+  ['evidence', 'datasets'].map((prefix) => `${action} EvidenceBucket/${prefix}/*`);
+const readsEvidence = [...evidenceObjects('s3:GetObject'), 's3:ListBucket EvidenceBucket'];
+const signsEvidence = ['kms:Sign EvidenceSigningKey', 'kms:GetPublicKey EvidenceSigningKey'];
 const signsIn = ['rds-db:connect proxy/torghut_app'];
 
 /** What each function needs beyond what all of them have. */
@@ -95,7 +101,23 @@ const needs: Readonly<Record<FunctionName, readonly string[]>> = {
     ...everyQueue,
     ...consumes('OrderFollowUpQueue'),
   ],
-  'nightly-reconciliation': [...signsIn, ...reads('AlpacaSecret')],
+  'nightly-reconciliation': [
+    ...signsIn,
+    ...reads('ClickhouseSecret'),
+    ...reads('AlpacaSecret'),
+    ...readsEvidence,
+    ...evidenceObjects('s3:PutObject'),
+    ...signsEvidence,
+  ],
+  'research-lane': [
+    ...signsIn,
+    ...reads('ClickhouseSecret'),
+    ...sends('EvidenceQueue'),
+    ...readsEvidence,
+    ...evidenceObjects('s3:PutObject'),
+    ...signsEvidence,
+  ],
+  'evidence-writer': [...signsIn, ...consumes('EvidenceQueue'), ...readsEvidence],
   'operator-api': signsIn,
   migrate: reads('DatabaseOwnerSecretAttachment'),
 };
@@ -184,12 +206,24 @@ describe('no policy of any stack', () => {
     expect(actions.filter((action) => action.includes('*'))).toEqual([]);
   });
 
-  it('has a wildcard resource, but for traces and the network interfaces of functions', () => {
+  it('has a wildcard resource, but for traces, network interfaces, delivery of logs, objects of evidence, and versions of a step', () => {
     const everywhere = statements()
       .filter(({ Resource }) => arrayOf(Resource).some((resource) => JSON.stringify(resource).includes('*')))
       .flatMap(({ Action }) => arrayOf(Action));
     expect(new Set(everywhere)).toEqual(
-      new Set([...networkActions, 'xray:PutTelemetryRecords', 'xray:PutTraceSegments']),
+      new Set([
+        ...networkActions,
+        ...['GetSamplingRules', 'GetSamplingTargets', 'PutTelemetryRecords', 'PutTraceSegments'].map(
+          (name) => `xray:${name}`,
+        ),
+        ...['CreateLogDelivery', 'DeleteLogDelivery', 'GetLogDelivery', 'ListLogDeliveries', 'UpdateLogDelivery'].map(
+          (name) => `logs:${name}`,
+        ),
+        ...['DescribeLogGroups', 'DescribeResourcePolicies', 'PutResourcePolicy'].map((name) => `logs:${name}`),
+        's3:GetObject',
+        's3:PutObject',
+        'lambda:InvokeFunction',
+      ]),
     );
   });
 });

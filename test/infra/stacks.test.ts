@@ -1,11 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { databaseKeys, deployment, functionNames, parseSettings, queues, schedules, secretKeys } from '@torghut/domain';
+import {
+  databaseKeys,
+  deployment,
+  evidenceKeys,
+  functionNames,
+  parseSettings,
+  queues,
+  schedules,
+  secretKeys,
+} from '@torghut/domain';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { functionLogicalId } from '../../infra/constructs/logical-id.ts';
+import { functionLogicalId, researchLaneLogicalId } from '../../infra/constructs/logical-id.ts';
 import { compileSchedule } from '../../infra/local/schedule-expression.ts';
 import { functionTable, reservedConcurrencyOfEnvironment } from '../../infra/stacks/function-table.ts';
 import { liveSettings, plantTree, removeTree, type SynthesizedStage, synthesizeStage } from './source-tree.ts';
@@ -51,7 +60,7 @@ describe('functions', () => {
       LoggingConfig: { LogGroup: { Ref: Match.anyValue() } },
       Environment: { Variables: Match.objectLike({ NODE_OPTIONS: '--enable-source-maps' }) },
     });
-    stage.runtime.resourceCountIs('AWS::Logs::LogGroup', functionNames.length);
+    stage.runtime.resourceCountIs('AWS::Logs::LogGroup', functionNames.length + ['the research lane'].length);
     stage.runtime.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 90 });
   });
 
@@ -91,12 +100,14 @@ describe('functions', () => {
       for (const url of ['TA_CLICKHOUSE_URL', 'JANGAR_SYMBOLS_URL', 'TRADING_LEAN_RUNNER_URL'] as const)
         expect(settings[url]).not.toBeNull();
 
-      const { reads, sendsTo } = functionTable[name];
+      const { reads, sendsTo, readsEvidence, writesEvidence, signs } = functionTable[name];
       const references = [
         ...reads.filter((secret) => secret !== 'database').map((secret) => secretKeys[secret]),
         // Whoever migrates goes to the database itself, everyone else signs in to its proxy.
         ...(reads.includes('database') && name !== 'migrate' ? [databaseKeys.host] : []),
         ...sendsTo.map((queue) => queues[queue].environmentKey),
+        ...(readsEvidence === true || writesEvidence === true ? [evidenceKeys.bucket] : []),
+        ...(signs === true ? [evidenceKeys.signingKey] : []),
       ];
       const found = Object.entries(variables).filter(([, value]) => typeof value !== 'string');
       expect(found.map(([key]) => key).toSorted()).toEqual(references.toSorted());
@@ -173,12 +184,13 @@ describe('functions', () => {
 
 describe('queues', () => {
   it.each([
-    ['lean', true],
-    ['alpaca', true],
-    ['followUp', false],
+    ['lean', true, 3],
+    ['alpaca', true, 3],
+    ['followUp', false, 3],
+    ['evidence', false, 1],
   ] as const)(
-    '%s: visibility is six times the timeout of its consumer, then the dead-letter queue after three receives',
-    (name, fifo) => {
+    '%s: visibility is six times the timeout of its consumer, then the dead-letter queue after its receives',
+    (name, fifo, receives) => {
       const { logicalId, consumer } = queues[name];
       const timeout = functions[functionLogicalId(consumer)]!.Properties.Timeout;
       const found = stage.state.findResources('AWS::SQS::Queue') as Record<
@@ -190,7 +202,7 @@ describe('queues', () => {
         VisibilityTimeout: 6 * timeout,
         RedrivePolicy: {
           deadLetterTargetArn: { 'Fn::GetAtt': [`${logicalId}DeadLetter`, 'Arn'] },
-          maxReceiveCount: deployment.queueReceiveCount,
+          maxReceiveCount: receives,
         },
         SqsManagedSseEnabled: true,
       });
@@ -222,7 +234,7 @@ describe('queues', () => {
   });
 
   it('delivers batches of the agreed size that may fail in part, within the concurrency reserved for the consumer', () => {
-    stage.runtime.resourceCountIs('AWS::Lambda::EventSourceMapping', 3);
+    stage.runtime.resourceCountIs('AWS::Lambda::EventSourceMapping', Object.keys(queues).length);
     for (const { logicalId, consumer, batchSize } of Object.values(queues)) {
       const reserved = functions[functionLogicalId(consumer)]!.Properties.ReservedConcurrentExecutions;
       const [mapping] = Object.values(
@@ -251,7 +263,8 @@ describe('schedules', () => {
         ScheduleExpressionTimezone: 'America/New_York',
         FlexibleTimeWindow: { Mode: 'OFF' },
         Target: Match.objectLike({
-          Arn: { 'Fn::GetAtt': [logicalId, 'Arn'] },
+          // A run of the lane is many invocations of its function.
+          Arn: name === 'research-lane' ? { Ref: researchLaneLogicalId } : { 'Fn::GetAtt': [logicalId, 'Arn'] },
           Input: '{"scheduledFor":"<aws.scheduler.scheduled-time>"}',
           RetryPolicy: { MaximumEventAgeInSeconds: 60, MaximumRetryAttempts: 1 },
           DeadLetterConfig: { Arn: { 'Fn::ImportValue': Match.stringLikeRegexp('ScheduleDeadLetterQueue') } },
@@ -263,6 +276,7 @@ describe('schedules', () => {
   it('lets a scheduled function end before its next tick', () => {
     const noon = Date.parse('2026-02-13T17:00:00.000Z');
     for (const [name, expression] of Object.entries(schedules)) {
+      if (name === 'research-lane') continue;
       const schedule = compileSchedule(expression, deployment.scheduleTimezone);
       const first = schedule.next(noon)!;
       const seconds = (schedule.next(first)! - first) / 1_000;

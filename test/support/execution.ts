@@ -125,12 +125,15 @@ export interface SeededDecision {
   readonly request: ExecutionRequest;
 }
 
-const queueNames: Readonly<Record<QueueName, string>> = {
+/** Queues that carry orders. */
+type OrderQueue = Exclude<QueueName, 'evidence'>;
+
+const queueNames: Readonly<Record<OrderQueue, string>> = {
   lean: 'lean.fifo',
   alpaca: 'alpaca.fifo',
   followUp: 'follow-up',
 };
-export const deadLetterOf = (queue: QueueName): string =>
+export const deadLetterOf = (queue: OrderQueue): string =>
   queueContract[queue].fifo ? `${queue}-dead-letter.fifo` : `${queue}-dead-letter`;
 
 /** Far enough above the ask, and within the price collar, to be filled at once. */
@@ -190,7 +193,7 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
 
   const store = openLocalDatabase(':memory:');
   const queues = new QueueEngine(store, clock);
-  for (const name of Object.keys(queueContract) as QueueName[]) {
+  for (const name of Object.keys(queueNames) as OrderQueue[]) {
     queues.createQueue(queueSettings(deadLetterOf(name)));
     queues.createQueue(
       queueSettings(queueNames[name], {
@@ -223,7 +226,7 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
   for (const [name, value] of Object.entries(secretValues)) secrets.put(name, JSON.stringify(value));
   const environment = {
     ...Object.fromEntries(
-      (Object.keys(queueContract) as QueueName[]).map((name) => [
+      (Object.keys(queueNames) as OrderQueue[]).map((name) => [
         queueContract[name].environmentKey,
         aws.queueUrl(queueNames[name]),
       ]),
@@ -255,8 +258,8 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
     lean: leanRouter.createHandler(ports.lean),
     alpaca: alpacaRouter.createHandler(ports.alpaca),
     followUp: orderSync.createHandler(ports.sync),
-  } as Readonly<Record<QueueName, LambdaFunction<unknown, unknown>>>;
-  const sourceOf = (queue: QueueName) =>
+  } as Readonly<Record<OrderQueue, LambdaFunction<unknown, unknown>>>;
+  const sourceOf = (queue: OrderQueue) =>
     createEventSource(queues, clock, {
       queue: queueNames[queue],
       batchSize: queueContract[queue].batchSize,
@@ -293,7 +296,7 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
     },
 
     /** Delivers what is visible on one queue. */
-    deliver: (queue: QueueName) => sources[queue].drain(),
+    deliver: (queue: OrderQueue) => sources[queue].drain(),
 
     /** Delivers what is visible on the queues until nothing is left to deliver now. */
     drain: async (): Promise<void> => {
@@ -482,7 +485,7 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
     },
 
     /** Hands messages to a router or the order sync beside the queue, as a second delivery does; resolves with its answer. */
-    invoke: async (queue: QueueName, bodies: readonly (string | object)[]): Promise<SQSBatchResponse> => {
+    invoke: async (queue: OrderQueue, bodies: readonly (string | object)[]): Promise<SQSBatchResponse> => {
       const records = bodies.map((body, index) => ({
         messageId: `message-${index + 1}`,
         body: typeof body === 'string' ? body : JSON.stringify(body),

@@ -349,6 +349,25 @@ export const sampleRows = {
     policy_digest: hash,
     window_overlap_seconds: 0,
   },
+  dataset_snapshots: {
+    session_date: '2026-02-13',
+    symbol: 'NVDA',
+    window_size: 'PT1M',
+    row_count: 390,
+    sha256: hash,
+    byte_count: 1_024,
+  },
+  research_trials: {
+    family: 'intraday_tsmom',
+    trial_hash: hash,
+    strategy_type: 'intraday_tsmom',
+    strategy_version: '1.1.0',
+    params: {},
+    profile: '1Min@1',
+    feature_contract_hash: hash,
+    code_hash: hash,
+    run_id: sampleIds.run,
+  },
   research_candidates: {
     id: sampleIds.candidate,
     candidate_id: 'cand-abababababab-abababababab',
@@ -490,6 +509,14 @@ export const sampleRows = {
     attribution: {},
     input_digest: hash,
     computed_at: at,
+  },
+  chain_checkpoints: {
+    sequence: 1,
+    entry_hash: hash,
+    signing_key_id: 'key-1',
+    envelope: '{}',
+    store_key: 'evidence/checkpoint.json',
+    signed_at: at,
   },
 } satisfies Record<string, Row>;
 

@@ -1,7 +1,7 @@
 import type { LimitValues } from '@torghut/domain/limits';
 
 import { type AlarmRow, minutes, occurrence, row, whileOpen } from './alarm-row.ts';
-import { own, queueMetric } from './metrics.ts';
+import { own } from './metrics.ts';
 
 /** Numbers of alarms that are no limit of the code: nothing but a person acts on them. */
 export const alarmLimits = {
@@ -518,19 +518,27 @@ export const alarmTable = (limits: LimitValues): readonly AlarmRow[] => [
     periodSeconds: 300,
     breaching: { points: 1, outOf: 24 },
     meaning: 'A check of research runs within 2 h found a run without its rows or artifacts.',
-    capability: 'research',
+  }),
+  occurrence({
+    id: 'decision-replay-mismatch',
+    title: 'Live decisions do not come out again',
+    severity: 'page',
+    theme: 'research',
+    metrics: { failures: own('decision_replay_failures_total', 'Sum') },
+    periodSeconds: 300,
+    breaching: { points: 1, outOf: 24 },
+    meaning:
+      'The nightly replay within 2 h found a decision that the stored stream does not give, or could not read it.',
   }),
   occurrence({
     id: 'research-persistence-dead-letter',
     title: 'Research evidence could not be stored',
     severity: 'page',
     theme: 'research',
-    // The dead letters of the queue that persists evidence, which comes with the research lane.
-    metrics: { letters: queueMetric('EvidenceQueueDeadLetter', 'ApproximateNumberOfMessagesVisible', 'Maximum') },
+    metrics: { letters: own('dead_letters_total', 'Sum', { source: 'research_persistence' }) },
     periodSeconds: 300,
     breaching: { points: 1, outOf: 24 },
     meaning: 'Evidence of a research run ended in the dead letters within 2 h, after all retries.',
-    capability: 'research',
   }),
 
   // Promotion

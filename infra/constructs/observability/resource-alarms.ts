@@ -23,7 +23,7 @@ export interface WatchedWorkQueue extends WatchedQueue {
   readonly maximumAgeSeconds: number;
 }
 export interface WatchedDeadLetterQueue extends WatchedQueue {
-  readonly holds: 'orders' | 'notifications' | 'other';
+  readonly holds: 'orders' | 'notifications' | 'evidence' | 'other';
 }
 
 /** `LeanExecutionQueue` as `lean-execution-queue`. */
@@ -144,7 +144,7 @@ export const workQueueAlarm = ({ name, queueName, execution, maximumAgeSeconds }
     missing: 'notBreaching',
     meaning: execution
       ? `An order has waited ${String(maximumAgeSeconds)} s, after which no router may submit it.`
-      : `A message is older than ${String(maximumAgeSeconds)} s, longer than the longest delay and a full round of retries.`,
+      : `A message is older than ${String(maximumAgeSeconds)} s, longer than any delay and a full round of retries.`,
     runbook: 'queue-age.md',
   });
 
@@ -165,6 +165,12 @@ const deadLetterKinds: Readonly<Record<WatchedDeadLetterQueue['holds'], DeadLett
     theme: 'notifications',
     meaning: 'The pager or the ticket address did not take a notification: someone was not told of an alarm.',
     runbook: 'dead-letters-notifications.md',
+  },
+  evidence: {
+    severity: 'page',
+    theme: 'research',
+    meaning: 'Evidence of a research run is not in the ledger, after all retries.',
+    runbook: 'research-persistence-dead-letter.md',
   },
   other: {
     severity: 'ticket',

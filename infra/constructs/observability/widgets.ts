@@ -266,7 +266,6 @@ export const profitGraphs: readonly Graph[] = [
       checks: own('evidence_continuity_checks_total', 'Sum'),
       failed: own('evidence_continuity_failures_total', 'Sum'),
     },
-    later: 'research',
   },
   {
     title: 'Capital stage: 0 shadow, 1 paper, 2 canary, 3 live, 4 full',

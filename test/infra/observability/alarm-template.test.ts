@@ -200,7 +200,7 @@ describe('dashboards', () => {
     ['execution error classes', 'Fallbacks by reason'],
     ['execution error classes', 'Rejected submits by code'],
     ['rolling daily profit', 'Realized profit of the day after cost'],
-    ['gate coverage', 'Gate coverage: evidence checks of a day (comes with research)'],
+    ['gate coverage', 'Gate coverage: evidence checks of a day'],
     ['advisory', 'Advisory answers (comes with advisory)'],
     ['queues', 'Oldest message'],
     ['functions', 'Errors'],
@@ -221,7 +221,7 @@ describe('dashboards', () => {
 
   it('marks exactly the graphs whose metrics nothing emits yet', () => {
     const marked = titles.filter((title) => title.includes('(comes with'));
-    expect(marked).toHaveLength(5);
+    expect(marked).toHaveLength(4);
   });
 
   it('shows the state of every deployed alarm on one of them', () => {

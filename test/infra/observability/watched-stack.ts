@@ -1,4 +1,4 @@
-import { functionNames, queues, schedules } from '@torghut/domain';
+import { functionNames, type QueueName, queues, schedules } from '@torghut/domain';
 import { defaultLimits } from '@torghut/domain/limits';
 import { App, type CfnResource, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
@@ -10,6 +10,7 @@ import { Alarms } from '../../../infra/constructs/observability/alarms.ts';
 import { Dashboards } from '../../../infra/constructs/observability/dashboards.ts';
 import { everyAlarm, type Watched } from '../../../infra/constructs/observability/every-alarm.ts';
 import { kebabCase } from '../../../infra/constructs/observability/resource-alarms.ts';
+import { deadLetters } from '../../../infra/stacks/function-table.ts';
 import { readAlarm, type TemplateAlarm } from '../../support/metric-math.ts';
 
 /** The functions and queues of the contract under names of their own, so that nothing has to be bundled. */
@@ -27,10 +28,10 @@ export const watched: Watched = {
     maximumAgeSeconds: fifo ? 60 : 1_800,
   })),
   deadLetterQueues: [
-    ...Object.values(queues).map(({ logicalId, fifo }) => ({
-      name: `${kebabCase(logicalId)}-dead-letter`,
-      queueName: `${logicalId}DeadLetter`,
-      holds: fifo ? ('orders' as const) : ('other' as const),
+    ...(Object.keys(queues) as QueueName[]).map((name) => ({
+      name: `${kebabCase(queues[name].logicalId)}-dead-letter`,
+      queueName: `${queues[name].logicalId}DeadLetter`,
+      holds: deadLetters[name],
     })),
     ...Object.entries(undeliveredQueues).map(([name, logicalId]) => ({
       name: kebabCase(logicalId),

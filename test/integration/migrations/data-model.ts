@@ -142,6 +142,15 @@ export const dataModel: Readonly<Record<string, TableModel>> = {
       execution_model_hash split_plan_hash policy_digest window_overlap_seconds:int manifest_key? manifest_sha256?
       gate_report_trace_id:char(24)? recommendation_trace_id:char(24)? failure_code:text? failure_detail:jsonb? finished_at?`,
   },
+  // Not in the specification's list: which bytes hold a finished session.
+  dataset_snapshots: {
+    columns: `id:uuid session_date symbol window_size:text(16) row_count:int sha256 byte_count:int`,
+  },
+  // Not in the specification's list: every distinct trial of a family, which the statistics count.
+  research_trials: {
+    columns: `id:uuid family:text(64) trial_hash strategy_type:text(64) strategy_version:text(32) params:jsonb profile
+      feature_contract_hash code_hash run_id:uuid`,
+  },
   research_candidates: {
     columns: `id:uuid candidate_id:text(64) run_id:uuid candidate_hash trial_hash family:text(64) parameter_set:jsonb
       decision_count trade_count symbols_covered:text[] universe_hash spec_key spec_sha256`,
@@ -185,6 +194,13 @@ export const dataModel: Readonly<Record<string, TableModel>> = {
       realized_gross commissions regulatory_fees realized_net unrealized fills:int decisions:int rejected:int
       llm_errors:int qty_below_min:int mae_bps_p50? mae_bps_p95? mfe_bps_p50? net_ci_low? net_ci_high? trade_count:int
       evidence_state:text session_accepted:bool? failing_codes:text[] attribution:jsonb input_digest computed_at`,
+  },
+  // Not in the specification's list: the hash chain over the research tables, and where it was signed.
+  research_chain: {
+    columns: `sequence:bigint previous_hash table_name:text row_key row_text:text row_hash entry_hash`,
+  },
+  chain_checkpoints: {
+    columns: `id:uuid sequence:bigint entry_hash signing_key_id envelope:text store_key:text(256) signed_at`,
   },
 };
 

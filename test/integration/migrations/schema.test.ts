@@ -141,6 +141,7 @@ describe('enumerations', () => {
     'research_runs.no_signal_reason': domain.noSignalReasons,
     'research_runs.target': domain.stages,
     'research_runs.failure_code': domain.runFailureCodes,
+    'research_chain.table_name': domain.chainedTables,
     'research_stress_metrics.stress_case': domain.stressCases,
     'research_stress_metrics.evidence_class': domain.evidenceClasses,
     'gate_evaluations.target': domain.stages,

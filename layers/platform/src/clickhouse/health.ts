@@ -1,6 +1,6 @@
 import type { SignalStoreHealth, Telemetry } from '@torghut/domain';
 import type { ClickHouse } from './client.ts';
-import type { SignalTables } from './signal-store.ts';
+import type { SignalTables } from './signal-columns.ts';
 
 /** Code of ACCESS_DENIED, as the client words it. */
 const accessDenied = ' 497:';

@@ -12,22 +12,19 @@ import {
   type Ticker,
 } from '@torghut/domain';
 import type { ClickHouse } from './client.ts';
+import {
+  instant,
+  instantParameter,
+  measured,
+  series,
+  source,
+  type Scalar,
+  type SignalTables,
+} from './signal-columns.ts';
 
-export interface SignalTables {
-  readonly signals: string;
-  readonly bars: string;
-}
-
-/** Trade-derived rows; forwarded one-minute bars (`ws`) are another series. */
-const source = 'ta';
 const tailHours = 2;
 const seenMinutes = 10;
 const volumeMinutes = 20;
-
-/** A parameter of the columns' own type: what is computed of one in the statement is computed wherever it is named. */
-const instant = (parameter: string): string => `{${parameter}: DateTime64(3, 'UTC')}`;
-const instantParameter = (at: Instant): string => toText(at).replace('T', ' ').replace('Z', '');
-const series = `source = '${source}' AND window_size = {window: String} AND event_ts <= ${instant('now')} AND ingest_ts <= ${instant('now')}`;
 
 /** Below the 128 KiB that a ClickHouse server takes in one parameter; quotes and commas included. */
 const parameterCharacters = 100_000;
@@ -104,7 +101,6 @@ const latestType = `Tuple(UInt64, Int64, UInt32, ${indicatorColumns
   .map((column) => (column.endsWith('_sz') ? 'Nullable(UInt64)' : 'Nullable(Float64)'))
   .join(', ')})`;
 
-type Scalar = string | number | null;
 type Row = readonly [
   kind: string,
   symbol: string,
@@ -120,12 +116,6 @@ type Row = readonly [
 ];
 
 type NewestRow = readonly [kind: 'signals' | 'bars', eventMs: string | null];
-
-const measured = (value: Scalar | undefined): number | null => {
-  if (value === null || value === undefined) return null;
-  const number = Number(value);
-  return Number.isFinite(number) ? number : null;
-};
 
 const arrivedRow = (row: Row, windowSize: string): ArrivedRow => {
   const [kind, symbol, eventMs, seq, arrivedMs, copies, latest, priceMs, price, volume] = row;

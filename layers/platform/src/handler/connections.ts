@@ -7,6 +7,7 @@ import {
   type BrokerAsset,
   type BrokerReads,
   eventBusKey,
+  evidenceKeys,
   metricsNamespaceKey,
   type Clock,
   type EventBus,
@@ -16,6 +17,7 @@ import {
   type Settings,
   type Ticker,
 } from '@torghut/domain';
+import type { EvidenceStore, Signer } from '@torghut/domain/evidence';
 import * as z from 'zod';
 import {
   createEventBridgeClient,
@@ -39,6 +41,7 @@ import type { Pool } from '../postgres/pool.ts';
 import type { InvocationTelemetry } from '../telemetry/invocation-telemetry.ts';
 import { createTelemetry } from '../telemetry/powertools.ts';
 import { databaseAddress, openDatabase } from './database.ts';
+import type { openEvidence, openSigner } from './evidence.ts';
 import type { Invocation } from './invocation.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -53,6 +56,8 @@ export interface Overrides {
   /** How venues and Jangar are talked to. */
   readonly exchange?: Exchange;
   readonly publisher?: MessagePublisher;
+  readonly evidence?: EvidenceStore;
+  readonly signer?: Signer;
 }
 
 /** Everything a function can reach, opened when it is first asked for. */
@@ -80,6 +85,9 @@ export interface Connections {
   readonly jangar: () => JangarConfig;
   readonly publisher: () => MessagePublisher;
   readonly events: () => EventBus;
+  /** `open` is brought by whoever asks, so that nobody else loads the client. */
+  readonly evidence: (open: typeof openEvidence) => EvidenceStore;
+  readonly signer: (open: typeof openSigner) => Promise<Signer>;
 }
 
 /** The database is not one this code works with. Nothing is traded; the next invocation looks again. */
@@ -235,6 +243,10 @@ export const connect = (service: string, environment: Environment, overrides: Ov
     }),
 
     events: () => eventBus(createEventBridgeClient(awsOptions), required(eventBusKey)),
+
+    evidence: (open) => overrides.evidence ?? open(awsOptions, required(evidenceKeys.bucket)),
+
+    signer: async (open) => overrides.signer ?? (await open(awsOptions, required(evidenceKeys.signingKey))),
 
     publisher: () => {
       if (overrides.publisher !== undefined) return overrides.publisher;

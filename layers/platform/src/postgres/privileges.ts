@@ -54,6 +54,7 @@ export const runtimePrivileges: Readonly<Record<string, RuntimePrivileges>> = {
   reconciliation_runs: mutable,
   reconciliation_breaks: mutable,
   research_runs: mutable,
+  research_trials: appendOnly,
   research_candidates: appendOnly,
   research_fold_metrics: appendOnly,
   research_stress_metrics: appendOnly,
@@ -63,10 +64,14 @@ export const runtimePrivileges: Readonly<Record<string, RuntimePrivileges>> = {
   research_promotions: appendOnly,
   capital_stages: appendAndUpdate('superseded_at'),
   profitability_snapshots: appendOnly,
+  // Filled by a trigger of its owner's.
+  research_chain: readOnly,
+  chain_checkpoints: appendOnly,
+  dataset_snapshots: appendOnly,
 };
 
 /** Sequences the runtime role draws from (USAGE). */
 export const runtimeSequences = ['fencing_token', 'outbox_id_seq'] as const;
 
 /** Functions the runtime role calls (EXECUTE). */
-export const runtimeFunctions = ['next_fencing_token()'] as const;
+export const runtimeFunctions = ['next_fencing_token()', 'lock_research_chain()'] as const;

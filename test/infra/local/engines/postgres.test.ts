@@ -55,6 +55,29 @@ describe('embedded PostgreSQL', () => {
     await expect(connect(wrong)).rejects.toMatchObject({ code: '28P01' });
   });
 
+  it('lets in by a Unix socket in its own directory, with the password', async () => {
+    const { socketDirectory, port, password } = await start(false);
+    expect(socketDirectory).toBe(dataDir);
+    const login = { host: dataDir, port, user: 'torghut_app', database: 'postgres' };
+    const client = new pg.Client({ ...login, password });
+    await client.connect();
+    const { rows } = await client.query('SELECT inet_client_addr() AS address');
+    await client.end();
+    expect(rows).toEqual([{ address: null }]);
+    await expect(new pg.Client({ ...login, password: 'wrong' }).connect()).rejects.toMatchObject({ code: '28P01' });
+  });
+
+  it.each([
+    ['too long for a socket', 'c'.repeat(90)],
+    ['one that a list of directories would cut', 'one,two'],
+  ])('starts without a Unix socket where the path is %s', async (_what, name) => {
+    dataDir = join(root, name);
+    const server = await start(false);
+    expect(server.socketDirectory).toBeNull();
+    const client = await connect(server.url('torghut_app', 'postgres'));
+    await client.end();
+  });
+
   it('removes a throwaway cluster when it stops', async () => {
     const server = await start(false);
     await server.stop();

@@ -1,6 +1,14 @@
-import { type AccountLabel, type gateVerdicts, type Instant, type NoSignalReason, runStatuses } from '@torghut/domain';
+import {
+  type AccountLabel,
+  type gateVerdicts,
+  type Instant,
+  type NoSignalReason,
+  runStatuses,
+  stressCases,
+} from '@torghut/domain';
+import type { RunOnRecord } from '@torghut/domain/research';
 import type { Queryable } from '../pool.ts';
-import { instantParameter, instantText, onlyRow } from './sql.ts';
+import { epochMs, instantParameter, instantText, onlyRow } from './sql.ts';
 
 export type RunStatus = (typeof runStatuses)[number];
 export type GateVerdict = (typeof gateVerdicts)[number];
@@ -102,6 +110,47 @@ export const researchTables = [
   'research_promotions',
 ] as const;
 export type ResearchTable = (typeof researchTables)[number];
+
+/** Rows a completed run leaves in each table of the ledger, at least. */
+export const fullChainRows = {
+  research_candidates: 1,
+  research_fold_metrics: 5,
+  research_stress_metrics: stressCases.length,
+  gate_evaluations: 1,
+  research_promotions: 1,
+} as const satisfies Partial<Record<ResearchTable, number>>;
+
+/** Where the rows of a run, as `r`, are. */
+const ofCandidates = (table: string): string =>
+  `(SELECT count(*)::int FROM ${table} t JOIN research_candidates c ON c.id = t.candidate_id WHERE c.run_id = r.id)`;
+const ofRun = (table: string): string => `(SELECT count(*)::int FROM ${table} t WHERE t.run_id = r.id)`;
+const rowsOfRun: Readonly<Record<keyof typeof fullChainRows, string>> = {
+  research_candidates: ofRun('research_candidates'),
+  research_fold_metrics: ofCandidates('research_fold_metrics'),
+  research_stress_metrics: ofCandidates('research_stress_metrics'),
+  gate_evaluations: ofRun('gate_evaluations'),
+  research_promotions: ofRun('research_promotions'),
+};
+const incomplete = Object.entries(fullChainRows)
+  .map(([table, rows]) => `CASE WHEN ${rowsOfRun[table as keyof typeof fullChainRows]} < ${rows} THEN '${table}' END`)
+  .join(', ');
+
+/** Runs whose window began in `[from, until)`, each with the tables that lack rows of it. */
+export const readRunsOnRecord = async (
+  db: Queryable,
+  account: AccountLabel,
+  from: Instant,
+  until: Instant,
+): Promise<RunOnRecord[]> => {
+  const { rows } = await db.query<RunOnRecord>(
+    `SELECT r.run_id AS "runId", r.status, ${epochMs('r.window_end')} AS "windowEnd", r.manifest_sha256 AS "manifestSha256",
+       CASE WHEN r.status = 'completed' THEN array_remove(ARRAY[${incomplete}], NULL) ELSE '{}' END AS "incompleteTables"
+     FROM research_runs r WHERE r.account_label = $1 AND r.window_start >= $2 AND r.window_start < $3
+     ORDER BY r.window_start, r.run_id`,
+    [account, instantParameter(from), instantParameter(until)],
+  );
+  return rows;
+};
 
 /** What the research lane wrote for windows that began since a moment. */
 export interface ResearchWrites {

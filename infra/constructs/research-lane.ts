@@ -1,0 +1,112 @@
+import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import {
+  type CfnStateMachine,
+  DefinitionBody,
+  Fail,
+  JsonPath,
+  LogLevel,
+  Map,
+  type State,
+  StateMachine,
+  StateMachineType,
+  TaskInput,
+} from 'aws-cdk-lib/aws-stepfunctions';
+import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { Construct } from 'constructs';
+
+import { acknowledge } from './acknowledgements.ts';
+import { researchLaneLogicalId } from './logical-id.ts';
+import type { TorghutFunction } from './torghut-function.ts';
+
+export interface ResearchLaneProps {
+  /** The function that holds every step. */
+  readonly steps: TorghutFunction;
+  /** Tasks at work at a time; below the function's reserved concurrency, so that no step is throttled. */
+  readonly concurrency: number;
+  readonly timeout: Duration;
+  readonly logRetention: RetentionDays;
+}
+
+/**
+ * The way of research runs: one after another, and within each its tasks fan out twice, candidates first, then the stress
+ * cases of the one that is judged. From step to step go keys of stored documents, never results: the size of a run has no
+ * limit here.
+ */
+export class ResearchLane extends Construct {
+  readonly stateMachine: StateMachine;
+
+  constructor(scope: Construct, id: string, props: ResearchLaneProps) {
+    super(scope, id);
+    const invoke = (name: string, payload: Readonly<Record<string, unknown>>, resultPath?: string): LambdaInvoke =>
+      new LambdaInvoke(this, name, {
+        lambdaFunction: props.steps.lambda,
+        payload: TaskInput.fromObject({ ...payload }),
+        payloadResponseOnly: true,
+        // Faults of the service. What the function itself throws, it would throw again.
+        retryOnServiceExceptions: true,
+        ...(resultPath === undefined ? {} : { resultPath }),
+      });
+    const fanOut = (name: string, from: string, resultPath: string): Map => {
+      const map = new Map(this, name, {
+        itemsPath: `${from}.tasks`,
+        itemSelector: {
+          step: 'task',
+          work: JsonPath.stringAt(`${from}.work`),
+          task: JsonPath.numberAt('$$.Map.Item.Value'),
+        },
+        maxConcurrency: props.concurrency,
+        resultPath,
+      });
+      map.itemProcessor(
+        new LambdaInvoke(this, `${name} task`, {
+          lambdaFunction: props.steps.lambda,
+          payloadResponseOnly: true,
+          retryOnServiceExceptions: true,
+        }),
+      );
+      return map;
+    };
+    const first = fanOut('Candidates', '$', '$.first');
+    const choose = invoke(
+      'Choose',
+      { step: 'choose', work: JsonPath.stringAt('$.work'), results: JsonPath.objectAt('$.first') },
+      '$.chosen',
+    );
+    const second = fanOut('Judged candidate', '$.chosen', '$.second');
+    const close = invoke('Close', {
+      step: 'close',
+      work: JsonPath.stringAt('$.chosen.work'),
+      first: JsonPath.objectAt('$.first'),
+      second: JsonPath.objectAt('$.second'),
+    });
+    const failed = invoke('Record failure', {
+      step: 'fail',
+      run_id: JsonPath.stringAt('$.run_id'),
+      cause: JsonPath.stringAt('$.failure.Cause'),
+    });
+    // Of several strategies the others go on: what failed is in the ledger, and an alarm counts it.
+    for (const step of [first, choose, second, close] as (State & { addCatch: LambdaInvoke['addCatch'] })[])
+      step.addCatch(failed, { resultPath: '$.failure' });
+    const runs = new Map(this, 'Runs', { itemsPath: '$.runs', maxConcurrency: 1, resultPath: JsonPath.DISCARD });
+    runs.itemProcessor(first.next(choose).next(second).next(close));
+    const open = invoke('Open', { step: 'open', scheduledFor: JsonPath.stringAt('$.scheduledFor') });
+    open.addCatch(new Fail(this, 'Not opened', { error: 'LaneNotOpened', cause: 'the window could not be opened' }));
+
+    this.stateMachine = new StateMachine(this, 'Resource', {
+      stateMachineType: StateMachineType.STANDARD,
+      definitionBody: DefinitionBody.fromChainable(open.next(runs)),
+      timeout: props.timeout,
+      tracingEnabled: true,
+      logs: {
+        level: LogLevel.ALL,
+        destination: new LogGroup(this, 'Logs', {
+          retention: props.logRetention,
+          removalPolicy: RemovalPolicy.DESTROY,
+        }),
+      },
+    });
+    acknowledge(this.stateMachine.role, 'stateMachineRole');
+    (this.stateMachine.node.defaultChild as CfnStateMachine).overrideLogicalId(researchLaneLogicalId);
+  }
+}
