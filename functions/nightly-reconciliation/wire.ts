@@ -1,14 +1,22 @@
+import { evidenceKeys, secretKeys } from '@torghut/domain';
 import {
+  clickHouseSignalStore,
   computeParity,
   connect,
   evidenceClassOf,
+  openEvidence,
+  openSigner,
+  pooledResearchChain,
+  postgresReplayLedger,
+  readRunsOnRecord,
   reconciliationPorts,
   sessionFills,
   type Environment,
   type Invocation,
   type Overrides,
 } from '@torghut/platform';
-import type { NightlyPorts } from './run.ts';
+import { createClickHouse } from '@torghut/platform/clickhouse';
+import type { NightlyEvidence, NightlyPorts } from './run.ts';
 
 /**
  * The ports of the reconciliation from its environment.
@@ -25,10 +33,31 @@ export const wire = async (environment: Environment, overrides: Overrides = {}):
     evidence: evidenceClassOf(settings.APCA_API_BASE_URL),
     limits: settings.limits,
   };
+  const account = settings.TRADING_ACCOUNT_LABEL;
+  const keepsEvidence = Object.values(evidenceKeys).some((key) => environment[key] !== undefined);
+  const evidence = (): NightlyEvidence => ({
+    expected: settings.TRADING_AUTONOMY_ENABLED,
+    runs: (from, until) => readRunsOnRecord(pool, account, from, until),
+    chain: pooledResearchChain(pool),
+    store: connections.evidence(openEvidence),
+    signer: () => connections.signer(openSigner),
+  });
+  const replay = (): NightlyPorts['replay'] => ({
+    ledger: postgresReplayLedger(pool, account),
+    signals: clickHouseSignalStore(connections.clickhouse(createClickHouse), {
+      signals: settings.TRADING_SIGNAL_TABLE,
+      bars: settings.TRADING_PRICE_TABLE,
+    }),
+    accountLabel: account,
+    windowSize: settings.TRADING_SIGNAL_WINDOW_SIZE,
+    limits: settings.limits,
+  });
   return {
     ...ports,
+    replay: environment[secretKeys.clickhouse] === undefined ? null : replay(),
+    evidence: keepsEvidence ? evidence() : null,
     parity: (session, now) => computeParity(pool, parity, session, now),
-    sessionFills: (session) => sessionFills(pool, settings.TRADING_ACCOUNT_LABEL, session),
+    sessionFills: (session) => sessionFills(pool, account, session),
     telemetry: connections.telemetry,
     ensureBoot: connections.ensureBoot,
   };

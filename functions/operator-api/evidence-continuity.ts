@@ -1,13 +1,13 @@
-import { type Instant, stressCases, toText } from '@torghut/domain';
-import type { EvidenceReads, RunEvidence } from '@torghut/platform';
+import { type Instant, toText } from '@torghut/domain';
+import { fullChainRows, type EvidenceReads, type RunEvidence } from '@torghut/platform';
 
 /** Rows a completed run leaves in each table of the ledger, at least. */
 const fullChain = [
-  { table: 'research_candidates', rows: 1, found: (run: RunEvidence) => run.candidates },
-  { table: 'research_fold_metrics', rows: 5, found: (run: RunEvidence) => run.folds },
-  { table: 'research_stress_metrics', rows: stressCases.length, found: (run: RunEvidence) => run.stress_cases },
-  { table: 'gate_evaluations', rows: 1, found: (run: RunEvidence) => run.gate_evaluations },
-  { table: 'research_promotions', rows: 1, found: (run: RunEvidence) => run.promotions },
+  { table: 'research_candidates', found: (run: RunEvidence) => run.candidates },
+  { table: 'research_fold_metrics', found: (run: RunEvidence) => run.folds },
+  { table: 'research_stress_metrics', found: (run: RunEvidence) => run.stress_cases },
+  { table: 'gate_evaluations', found: (run: RunEvidence) => run.gate_evaluations },
+  { table: 'research_promotions', found: (run: RunEvidence) => run.promotions },
 ] as const;
 
 export type ContinuityCode = 'no_runs_on_market_day' | 'ledger_chain_incomplete' | 'artifacts_not_verified';
@@ -37,7 +37,9 @@ export const evidenceContinuity = ({ runs, today }: EvidenceReads, now: Instant)
   const missing = completed
     .map((run) => ({
       run_id: run.run_id,
-      missing_tables: fullChain.filter(({ rows, found }) => found(run) < rows).map(({ table }) => table),
+      missing_tables: fullChain
+        .filter(({ table, found }) => found(run) < fullChainRows[table])
+        .map(({ table }) => table),
       missing_artifacts: Object.entries(run.artifacts).flatMap(([name, key]) => (key === null ? [name] : [])),
       hash_mismatches: null,
     }))

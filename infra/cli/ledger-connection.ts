@@ -1,17 +1,28 @@
 import pg from 'pg';
 import { UsageError } from './options.ts';
 
+interface LedgerOptions {
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** How values are read; those of the driver unless given. */
+  readonly types?: pg.CustomTypesConfig;
+}
+
 /**
  * Works on the ledger that DATABASE_URL names, so that no password stands in a process list.
  * @throws UsageError without DATABASE_URL; Error when the database cannot be reached or goes away
  */
-export const withLedger = async (
+export const withLedger = async <Result>(
   applicationName: string,
-  work: (client: pg.Client) => Promise<void>,
-): Promise<void> => {
-  const connectionString = process.env['DATABASE_URL'];
+  work: (client: pg.Client) => Promise<Result>,
+  { environment = process.env, types }: LedgerOptions = {},
+): Promise<Result> => {
+  const connectionString = environment['DATABASE_URL'];
   if (connectionString === undefined) throw new UsageError('DATABASE_URL: expected a postgres:// URL, found none');
-  const client = new pg.Client({ connectionString, application_name: applicationName });
+  const client = new pg.Client({
+    connectionString,
+    application_name: applicationName,
+    ...(types === undefined ? {} : { types }),
+  });
   // A connection that drops between statements says so here only; the next statement then fails with one line.
   client.on('error', () => undefined);
   try {
@@ -23,7 +34,7 @@ export const withLedger = async (
     throw new Error(`DATABASE_URL: expected a database that lets us in, found: ${found}`, { cause: error });
   }
   try {
-    await work(client);
+    return await work(client);
   } finally {
     await client.end();
   }

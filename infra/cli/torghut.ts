@@ -40,6 +40,26 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'reconciliation breaks that wait for a person: list, accept, escalate',
     program: () => import('./breaks.ts'),
   },
+  verify: {
+    summary: 'evidence, offline with public keys only: a file, a research run, or the chain over the ledger',
+    program: () => import('./verify/main.ts'),
+  },
+  reproduce: {
+    summary: 'evaluate a research run again from what it stored: the same candidate hash, verdict and reports',
+    program: () => import('./reproduce/main.ts'),
+  },
+  replay: {
+    summary: 'make the decisions of live windows again from the stored stream, and compare them bit by bit',
+    program: () => import('./replay/main.ts'),
+  },
+  'signing-key': {
+    summary: 'publish the public key that signs the evidence of an environment',
+    program: () => import('./signing-key/main.ts'),
+  },
+  research: {
+    summary: 'evaluate strategies on bars with signed evidence, or hand evidence that was not stored on again',
+    program: () => import('./research/main.ts'),
+  },
   database: {
     summary: 'migrate a ledger as its owner, or derive the routes of imported executions',
     program: () => import('./database.ts'),

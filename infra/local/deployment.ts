@@ -6,6 +6,8 @@ import type { AccountLabel, FunctionName, Instant, QueueName } from '@torghut/do
 import {
   createMemoryTelemetry,
   createPool,
+  fileEvidenceStore,
+  fileSigner,
   fixedCredentials,
   migrateClickHouse,
   prepareLedger,
@@ -18,6 +20,8 @@ import * as alpacaRouter from '../../functions/alpaca-router/handler.ts';
 import * as alpacaRouterWire from '../../functions/alpaca-router/wire.ts';
 import * as autonomyCycle from '../../functions/autonomy-cycle/handler.ts';
 import * as autonomyCycleWire from '../../functions/autonomy-cycle/wire.ts';
+import * as evidenceWriter from '../../functions/evidence-writer/handler.ts';
+import * as evidenceWriterWire from '../../functions/evidence-writer/wire.ts';
 import * as freshnessCheck from '../../functions/freshness-check/handler.ts';
 import * as freshnessCheckWire from '../../functions/freshness-check/wire.ts';
 import * as leanRouter from '../../functions/lean-router/handler.ts';
@@ -28,6 +32,8 @@ import * as nightlyReconciliation from '../../functions/nightly-reconciliation/h
 import * as nightlyReconciliationWire from '../../functions/nightly-reconciliation/wire.ts';
 import * as operatorApi from '../../functions/operator-api/handler.ts';
 import * as operatorApiWire from '../../functions/operator-api/wire.ts';
+import * as researchLane from '../../functions/research-lane/handler.ts';
+import * as researchLaneWire from '../../functions/research-lane/wire.ts';
 import * as orderSync from '../../functions/order-sync/handler.ts';
 import * as orderSyncWire from '../../functions/order-sync/wire.ts';
 import { startAwsEndpoint, localRegion, type AwsEndpoint } from './aws/endpoint.ts';
@@ -280,7 +286,12 @@ const start = async (
 
   progress('wiring the functions');
   const telemetry = createMemoryTelemetry();
-  const overrides = { clock, telemetry };
+  const overrides = {
+    clock,
+    telemetry,
+    evidence: fileEvidenceStore(dataDirectory),
+    signer: await fileSigner(join(dataDirectory, 'signing-key.pem')),
+  };
   const functions: LocalFunctions = {
     'autonomy-cycle': autonomyCycle.createHandler(
       await autonomyCycleWire.wire(environmentOf('autonomy-cycle'), overrides),
@@ -298,6 +309,10 @@ const start = async (
     'nightly-reconciliation': nightlyReconciliation.createHandler(
       await nightlyReconciliationWire.wire(environmentOf('nightly-reconciliation'), overrides),
     ),
+    'research-lane': researchLane.createHandler(await researchLaneWire.wire(environmentOf('research-lane'), overrides)),
+    'evidence-writer': evidenceWriter.createHandler(
+      evidenceWriterWire.wire(environmentOf('evidence-writer'), overrides),
+    ) as LambdaFunction<unknown, unknown>,
     'operator-api': operatorApi.createHandler(
       await operatorApiWire.wire(environmentOf('operator-api'), overrides),
     ) as LambdaFunction<unknown, unknown>,

@@ -1,12 +1,19 @@
 import type { Context } from 'aws-lambda';
 import { toText, type FunctionName, type Instant } from '@torghut/domain';
 import { lambdaContexts } from './aws/lambda-context.ts';
+import { execute } from './aws/state-machine.ts';
 import type { LocalDeployment } from './deployment.ts';
 import { compileSchedule, type CompiledSchedule } from './schedule-expression.ts';
 import type { DeployedSchedule } from './template.ts';
 
 /** The order in which functions of one tick run: what a cycle needs of the broker is read before it. */
-const order: readonly FunctionName[] = ['order-sync', 'nightly-reconciliation', 'autonomy-cycle', 'freshness-check'];
+const order: readonly FunctionName[] = [
+  'order-sync',
+  'nightly-reconciliation',
+  'autonomy-cycle',
+  'freshness-check',
+  'research-lane',
+];
 
 export interface Tick {
   readonly failures: readonly { readonly function: FunctionName; readonly error: Error }[];
@@ -41,7 +48,7 @@ export class LocalScheduler {
 
   /** Invokes what fires at this minute, one after the other; queues are drained after each, so that orders leave at once. */
   async tick(at: Instant): Promise<Tick> {
-    const { clock, functions, queues } = this.#deployment;
+    const { clock, functions, queues, template } = this.#deployment;
     clock.advanceTo(at);
     const failures: { function: FunctionName; error: Error }[] = [];
     for (const { schedule, compiled, context } of this.#schedules) {
@@ -49,7 +56,12 @@ export class LocalScheduler {
       const input = schedule.input.replaceAll('<aws.scheduler.scheduled-time>', toText(at));
       let failure: Error | null = null;
       for (let attempt = 0; attempt <= schedule.retries; attempt += 1) {
-        failure = await functions[schedule.function](JSON.parse(input), context()).then(
+        const invoke = (payload: unknown): Promise<unknown> => functions[schedule.function](payload, context());
+        const event: unknown = JSON.parse(input);
+        const run = schedule.throughStateMachine
+          ? execute(template.researchLane, event, (_, payload) => invoke(payload))
+          : invoke(event);
+        failure = await run.then(
           () => null,
           (error: unknown) => error as Error,
         );
@@ -69,7 +81,7 @@ export class LocalScheduler {
     const { eventSources } = this.#deployment;
     for (;;) {
       let delivered = 0;
-      for (const queue of ['lean', 'alpaca', 'followUp'] as const) {
+      for (const queue of ['lean', 'alpaca', 'followUp', 'evidence'] as const) {
         const result = await eventSources[queue]?.drain();
         delivered += result?.succeeded ?? 0;
       }

@@ -93,6 +93,15 @@ export const scheduleProperties = z.strictObject({
   }),
 });
 
+/** Logs and traces of it are the cloud's; so is its role. */
+export const stateMachineProperties = z.strictObject({
+  DefinitionString: z.strictObject({ 'Fn::Join': z.tuple([z.literal(''), z.array(z.unknown())]) }),
+  LoggingConfiguration: ignored,
+  RoleArn: ignored,
+  StateMachineType: z.literal('STANDARD'),
+  TracingConfiguration: ignored,
+});
+
 /** The ledger at a release. What the release consists of is compared by CloudFormation alone. */
 export const migrationProperties = z.strictObject({
   ServiceToken: z.unknown(),

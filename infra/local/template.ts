@@ -4,10 +4,13 @@ import * as z from 'zod';
 import {
   deadLetterLogicalId,
   functionLogicalId,
+  researchLaneLogicalId,
   secretLogicalId,
   type SecretName,
+  stateLogicalIds,
   undeliveredQueues,
 } from '../constructs/logical-id.ts';
+import { readDefinition, type StateMachineDefinition } from './aws/state-machine.ts';
 import { readTemplates, type Resolve, resolverOf, type Template } from './cloud-assembly.ts';
 import {
   eventSourceProperties,
@@ -17,6 +20,7 @@ import {
   migrationProperties,
   queueProperties,
   scheduleProperties,
+  stateMachineProperties,
 } from './template-properties.ts';
 
 /**
@@ -31,6 +35,8 @@ export interface Deployment {
   readonly queues: Readonly<Record<DeployedQueueName, DeployedQueue>>;
   readonly eventSources: readonly EventSource[];
   readonly schedules: readonly DeployedSchedule[];
+  /** What takes research runs from step to step. */
+  readonly researchLane: StateMachineDefinition;
   /** The function that brings the ledger up to the release, before any other function of it. */
   readonly migration: FunctionName;
 }
@@ -75,6 +81,8 @@ export interface EventSource {
 
 export interface DeployedSchedule {
   readonly function: FunctionName;
+  /** Whether the state machine is started whose steps the function holds, instead of the function itself. */
+  readonly throughStateMachine: boolean;
   readonly expression: string;
   readonly timezone: string;
   readonly retries: number;
@@ -97,6 +105,8 @@ const queuesById: ReadonlyMap<string, DeployedQueueName> = new Map<string, Deplo
   ...keysOf(queues).map((name) => [deadLetterLogicalId(queues[name].logicalId), `${name}DeadLetter`] as const),
   ...invert(keysOf(undeliveredQueues), (name) => undeliveredQueues[name]),
 ]);
+
+const machinesById = new Map<string, 'researchLane'>([[researchLaneLogicalId, 'researchLane']]);
 
 const nameIn = <Name>(names: ReadonlyMap<string, Name>, what: string, logicalId: string): Name => {
   const name = names.get(logicalId);
@@ -131,6 +141,11 @@ const readEnvironment = (variables: Readonly<Record<string, unknown>>, resolve: 
       continue;
     }
     const logicalId = resolve(value);
+    // There is one store of evidence on a machine, and one key; their names are those in the template.
+    if (logicalId === stateLogicalIds.evidence || logicalId === stateLogicalIds.signingKey) {
+      environment[key] = logicalId;
+      continue;
+    }
     const secret = secretsById.get(logicalId);
     if (secret === undefined) queueUrls[key] = nameIn(queuesById, 'queues and secrets', logicalId);
     else secrets[key] = secret;
@@ -190,6 +205,7 @@ export const readTemplate = (assembly: string, environment: string): Deployment 
   const eventSources: EventSource[] = [];
   const schedules: DeployedSchedule[] = [];
   const migrations = new Map<'migration', FunctionName>();
+  const machines = new Map<'researchLane', StateMachineDefinition>();
 
   const readers: Readonly<Record<string, (resource: Resource) => void>> = {
     'AWS::Lambda::Function': (resource) => {
@@ -238,10 +254,23 @@ export const readTemplate = (assembly: string, environment: string): Deployment 
     'Custom::LedgerMigration': (resource) => {
       migrations.set('migration', functionOf(parseProperties(migrationProperties, resource).ServiceToken));
     },
+    'AWS::StepFunctions::StateMachine': (resource) => {
+      const properties = parseProperties(stateMachineProperties, resource);
+      const [, parts] = properties.DefinitionString['Fn::Join'];
+      // In place of a function's ARN stands its name.
+      const text = parts.map((part) => (typeof part === 'string' ? part : functionOf(part))).join('');
+      machines.set(
+        nameIn(machinesById, 'state machines', resource.logicalId),
+        readDefinition(resource.logicalId, text),
+      );
+    },
     'AWS::Scheduler::Schedule': (resource) => {
       const properties = parseProperties(scheduleProperties, resource);
+      const target = resolve(properties.Target.Arn);
+      const throughStateMachine = target === researchLaneLogicalId;
       schedules.push({
-        function: functionOf(properties.Target.Arn),
+        function: throughStateMachine ? 'research-lane' : functionOf(properties.Target.Arn),
+        throughStateMachine,
         expression: properties.ScheduleExpression,
         timezone: properties.ScheduleExpressionTimezone,
         retries: properties.Target.RetryPolicy.MaximumRetryAttempts,
@@ -264,6 +293,7 @@ export const readTemplate = (assembly: string, environment: string): Deployment 
     queues: complete(queuesById.values(), deployedQueues, 'queue'),
     eventSources,
     schedules,
+    ...complete(['researchLane'], machines, 'state machine'),
     ...complete(['migration'], migrations, 'custom resource'),
   };
 };

@@ -25,6 +25,8 @@ it('reconciles in the session and at night, takes up a night that failed, and th
       return Promise.resolve([]);
     },
     sessionFills: (session) => sessionFills(world.database.app, account, session),
+    evidence: null,
+    replay: null,
   };
   const tick = async (at: Instant) => {
     world.clock.advanceTo(at);
@@ -53,6 +55,8 @@ it('completes a night whose profit cannot be computed, and tells so', async () =
     ...tools.ports,
     parity: () => Promise.resolve([]),
     sessionFills: () => Promise.reject(new Error('statement timeout')),
+    evidence: null,
+    replay: null,
   });
   expect(night).toMatchObject({ scope: 'nightly', completed: true });
   expect(world.telemetry.value('realized_net_usd_day')).toBeUndefined();

@@ -133,7 +133,7 @@ const insertRun = async (
     }),
   );
   const own: Partial<Record<SampleTable, readonly Row[]>> = {
-    research_candidates: [{ id: candidate, candidate_id: `cand-${id}`, run_id: run }],
+    research_candidates: [{ id: candidate, candidate_id: `cand-${id}`, run_id: run, family: `family-${id}` }],
     research_fold_metrics: [1, 2, 3, 4, 5].map((fold) => ({
       candidate_id: candidate,
       fold_name: `fold-${fold}`,
@@ -162,6 +162,12 @@ const insertRun = async (
       },
     ],
   };
+  if (tables.includes('research_candidates'))
+    await insertRow(
+      database.app,
+      'research_trials',
+      sampleRow('research_trials', { run_id: run, family: `family-${id}` }),
+    );
   for (const table of tables)
     for (const row of own[table] ?? []) await insertRow(database.app, table, sampleRow(table, row));
 };

@@ -1,0 +1,57 @@
+import type { Instant } from '@torghut/domain';
+import { runBacktest, type EvaluationInput, type GateReport, type TaskExecutor } from '@torghut/domain/research';
+import { closeRun, closeSkipped, LaneFailed, type ClosePorts } from './close.ts';
+import { openRuns, type Opened, type OpenPorts } from './open.ts';
+
+export interface LanePorts extends OpenPorts, ClosePorts {
+  readonly policy: OpenPorts['policy'] & ClosePorts['policy'];
+  readonly ledger: OpenPorts['ledger'];
+}
+
+/** What a lane came to, strategy by strategy. */
+export type LaneResult =
+  | Exclude<Opened, { readonly kind: 'open' }>
+  | { readonly kind: 'closed'; readonly runId: string; readonly manifestKey: string; readonly report: GateReport };
+
+/** Ends a run with the code of what went wrong; what is not known by a name is an error of the evaluation. */
+export const failRun = async (
+  runId: string,
+  error: unknown,
+  { ledger, clock, telemetry }: Pick<LanePorts, 'ledger' | 'clock' | 'telemetry'>,
+): Promise<Extract<LaneResult, { readonly kind: 'failed' }>> => {
+  const detail = error instanceof Error ? error.message : String(error);
+  telemetry.error('research run failed', { runId, detail });
+  await ledger.fail(runId, error instanceof LaneFailed ? error.code : 'evaluation_error', { detail }, clock.now());
+  return { kind: 'failed', runId, detail };
+};
+
+/** Lends what runs the tasks of one dataset to a piece of work. */
+export type WithExecutor = <T>(input: EvaluationInput, work: (execute: TaskExecutor) => Promise<T>) => Promise<T>;
+
+/** The whole lane in one process: opens the runs of a window, evaluates each, and hands its evidence on. */
+export const runLane = async (
+  scheduledFor: Instant,
+  ports: LanePorts,
+  withExecutor: WithExecutor,
+): Promise<readonly LaneResult[]> => {
+  const results: LaneResult[] = [];
+  for (const opened of await openRuns(scheduledFor, ports)) {
+    if (opened.kind === 'skipped') {
+      await closeSkipped(opened, opened.window, ports);
+      results.push(opened);
+    } else if (opened.kind === 'open') {
+      const { run } = opened;
+      results.push(
+        await withExecutor(run.input, (execute) => runBacktest(ports.ledger, execute, run.runId, run.plan))
+          .then((backtest) => closeRun(run, backtest, ports))
+          .then(
+            (closed) => ({ kind: 'closed' as const, ...closed }),
+            (error: unknown) => failRun(run.runId, error, ports),
+          ),
+      );
+    } else {
+      results.push(opened);
+    }
+  }
+  return results;
+};

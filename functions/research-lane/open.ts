@@ -1,0 +1,232 @@
+import {
+  featureContractHash,
+  hour,
+  newYorkDate,
+  noSignalReason,
+  resolveUniverse,
+  second,
+  timeframeOf,
+  toText,
+  universeTradable,
+  type Clock,
+  type EvidenceClass,
+  type Hash,
+  type Instant,
+  type NoSignalReason,
+  type Settings,
+  type Telemetry,
+  type Ticker,
+  type TradingDay,
+} from '@torghut/domain';
+import {
+  datasetArtifactOf,
+  defaultGrids,
+  evaluationInputOf,
+  executionModelHash,
+  parameterSetsOf,
+  planBacktest,
+  runIdOf,
+  splitPlanHash,
+  type BacktestPlan,
+  type DatasetArtifact,
+  type EvaluationInput,
+  type ExecutionModel,
+  type LaneFacts,
+  type LaneFactsLedger,
+  type LaneStrategy,
+  type ResearchLedger,
+  type SplitPlan,
+} from '@torghut/domain/research';
+import { collectSnapshots, type DatasetPorts } from './dataset.ts';
+
+/** Under what every run of this build is judged. */
+export interface LanePolicy {
+  readonly model: ExecutionModel;
+  readonly plan: SplitPlan;
+  readonly policyDigest: Hash;
+  /** Candidates of a run at most, the configured one included. */
+  readonly candidateBudget: number;
+  /** Trading days a dataset goes back. */
+  readonly sessions: number;
+}
+
+export interface OpenPorts extends DatasetPorts {
+  readonly facts: LaneFactsLedger;
+  readonly ledger: ResearchLedger;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly settings: Settings;
+  readonly codeHash: Hash;
+  readonly policy: LanePolicy;
+  /** Of the market that the stream tells of. */
+  readonly evidenceClass: EvidenceClass;
+  readonly runnerVersion: string;
+}
+
+export interface LaneWindow {
+  readonly start: Instant;
+  readonly end: Instant;
+}
+
+/** A run that has something to evaluate. */
+export interface OpenRun {
+  readonly runId: string;
+  readonly window: LaneWindow;
+  readonly strategy: LaneStrategy;
+  readonly symbols: readonly Ticker[];
+  readonly dataset: DatasetArtifact;
+  readonly input: EvaluationInput;
+  readonly plan: BacktestPlan;
+}
+
+/** What became of one strategy in the window. */
+export type Opened =
+  | { readonly kind: 'open'; readonly run: OpenRun }
+  | {
+      readonly kind: 'skipped';
+      readonly runId: string;
+      readonly window: LaneWindow;
+      readonly reason: NoSignalReason;
+      readonly detail: string;
+    }
+  | { readonly kind: 'failed'; readonly runId: string; readonly detail: string }
+  /** The window was evaluated before. */
+  | { readonly kind: 'final'; readonly runId: string }
+  | { readonly kind: 'unresolved'; readonly strategyId: string; readonly detail: string };
+
+/** Calendar days that surely hold the trading days of a dataset. */
+const calendarDaysPerSession = 2;
+
+/** The lane promotes to paper at most; what is beyond is asked for by people. */
+const target = 'paper';
+
+/**
+ * Opens the run of every enabled strategy for the window that ends at the scheduled time. Strategies of another timeframe
+ * are shown nothing of this stream, here as in live trading.
+ */
+export const openRuns = async (scheduledFor: Instant, ports: OpenPorts): Promise<readonly Opened[]> => {
+  const { settings, policy } = ports;
+  const window = { start: scheduledFor - settings.TRADING_AUTONOMY_INTERVAL_SECONDS * second, end: scheduledFor };
+  const from = newYorkDate(scheduledFor - policy.sessions * calendarDaysPerSession * 24 * hour);
+  const facts = await ports.facts.facts(from, scheduledFor);
+  const opened: Opened[] = [];
+  // One after the other: strategies share most of their sessions, which the first one archives.
+  const timeframe = timeframeOf(settings.TRADING_SIGNAL_WINDOW_SIZE);
+  const shown = facts.strategies.filter(({ baseTimeframe }) => baseTimeframe === timeframe);
+  for (const strategy of shown) opened.push(await openRun(strategy, window, facts, ports));
+  return opened;
+};
+
+const openRun = async (
+  strategy: LaneStrategy,
+  window: LaneWindow,
+  facts: LaneFacts,
+  ports: OpenPorts,
+): Promise<Opened> => {
+  const { settings, policy, ledger, codeHash } = ports;
+  const { strategyId, strategyType, strategyVersion } = strategy;
+  const runId = runIdOf({
+    accountLabel: settings.TRADING_ACCOUNT_LABEL,
+    consumer: 'lane',
+    windowStart: window.start,
+    windowEnd: window.end,
+    strategyId,
+    strategyVersion,
+    policyDigest: policy.policyDigest,
+    target,
+  });
+  const start = await ledger.begin({
+    runId,
+    windowStart: window.start,
+    windowEnd: window.end,
+    target,
+    strategyId,
+    strategyType,
+    strategyVersion,
+    codeHash,
+    runnerVersion: ports.runnerVersion,
+    featureContractHash,
+    executionModelHash: executionModelHash(policy.model),
+    splitPlanHash: splitPlanHash(policy.plan),
+    policyDigest: policy.policyDigest,
+    windowOverlapSeconds: settings.limits.signalOverlapSeconds,
+  });
+  if (start.kind === 'final') return { kind: 'final', runId };
+  if (start.kind === 'unresolved') return { kind: 'unresolved', strategyId, detail: start.detail };
+
+  const days = facts.days.filter((one): one is TradingDay => one.kind !== 'closed' && one.openAt < window.end);
+  const today = days.at(-1);
+  const universe = resolveUniverse(null, facts.universe, window.end, {
+    cacheSeconds: settings.TRADING_UNIVERSE_CACHE_SECONDS,
+    maxStaleSeconds: settings.TRADING_UNIVERSE_MAX_STALE_SECONDS,
+  });
+  const known = {
+    sessionOpen: today !== undefined && window.end <= today.closeAt,
+    killSwitchEngaged: facts.killSwitchEngaged,
+    emergencyStopActive: facts.emergencyStopActive,
+    autonomyEnabled: facts.autonomyEnabled && settings.TRADING_AUTONOMY_ENABLED,
+    universeStatus: universe.status,
+    qualityRejected: false,
+    cursorAheadOfStream: false,
+    cursorAtTail: false,
+  };
+  const blocked = noSignalReason({ ...known, signalStoreReachable: true, signalsEvaluated: 0 });
+  if (blocked !== null && (blocked !== 'no_signals_in_window' || !universeTradable(universe.status)))
+    return { kind: 'skipped', runId, window, reason: blocked, detail: universe.detail ?? blocked };
+
+  const filter = strategy.universeFilter;
+  const symbols = filter === null ? universe.symbols : universe.symbols.filter((symbol) => filter.includes(symbol));
+  if (symbols.length === 0)
+    return {
+      kind: 'skipped',
+      runId,
+      window,
+      reason: 'no_signals_in_window',
+      detail: 'the strategy has no symbol of the universe',
+    };
+  const collected = await collectSnapshots(
+    {
+      days: days.slice(-policy.sessions),
+      symbols,
+      windowSize: settings.TRADING_SIGNAL_WINDOW_SIZE,
+      to: window.end,
+      now: window.end,
+    },
+    ports,
+  );
+  if (!collected.ok) {
+    await ledger.fail(runId, 'dataset_unavailable', { detail: collected.detail }, ports.clock.now());
+    return { kind: 'failed', runId, detail: collected.detail };
+  }
+  const seen = collected.snapshots.some(({ snapshot: { bars, barMs } }) =>
+    bars.start.some((at) => at + barMs > window.start && at + barMs <= window.end),
+  );
+  if (!seen)
+    return {
+      kind: 'skipped',
+      runId,
+      window,
+      reason: 'no_signals_in_window',
+      detail: `no bar of ${symbols.length} symbols ended between ${toText(window.start)} and ${toText(window.end)}`,
+    };
+
+  const timeframe = strategy.baseTimeframe;
+  const dataset = datasetArtifactOf(collected.snapshots, { timeframe, evidenceClass: ports.evidenceClass });
+  const input = evaluationInputOf(
+    dataset,
+    collected.snapshots.map(({ snapshot }) => snapshot),
+    { noSignalWindows: facts.noSignalWindows, windowOverlapSeconds: settings.limits.signalOverlapSeconds },
+  );
+  const configured = { strategyType, strategyVersion, params: strategy.params, profile: strategy.profile };
+  const planned = planBacktest(
+    { datasetHash: dataset.dataset_hash, codeHash, model: policy.model, plan: policy.plan, timeframe },
+    parameterSetsOf(configured, defaultGrids[strategyType] ?? { axes: [] }, policy.candidateBudget),
+    input.sessions,
+  );
+  if (!planned.ok) {
+    const { code, detail } = planned;
+    await ledger.fail(runId, 'dataset_unavailable', { code, detail }, ports.clock.now());
+    return { kind: 'failed', runId, detail: `${code}: ${detail}` };
+  }
+  return { kind: 'open', run: { runId, window, strategy, symbols, dataset, input, plan: planned.plan } };
+};

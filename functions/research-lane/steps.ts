@@ -1,0 +1,134 @@
+import type { Instant } from '@torghut/domain';
+import { artifactOf } from '@torghut/domain/evidence';
+import {
+  assembleBacktest,
+  chooseCandidate,
+  countTrials,
+  firstTasks,
+  runTask,
+  secondTasks,
+  workbenchFor,
+  type TaskResult,
+} from '@torghut/domain/research';
+import * as z from 'zod';
+import { closeRun, closeSkipped } from './close.ts';
+import { failRun, type LanePorts, type LaneResult } from './lane.ts';
+import { openRuns, type OpenRun } from './open.ts';
+import { loadWork, openWork, storeWork, type WorkDocument } from './work.ts';
+
+const instant = z.iso.datetime({ offset: true }).transform((text): Instant => Date.parse(text));
+const key = z.string().min(1);
+const index = z.int().min(0);
+
+/** What the state machine invokes the function with, step by step. Only keys go from step to step, never data. */
+export const stepSchema = z.discriminatedUnion('step', [
+  z.strictObject({ step: z.literal('open'), scheduledFor: instant }),
+  z.strictObject({ step: z.literal('task'), work: key, task: index }),
+  z.strictObject({ step: z.literal('choose'), work: key, results: z.array(key) }),
+  z.strictObject({ step: z.literal('close'), work: key, first: z.array(key), second: z.array(key) }),
+  z.strictObject({ step: z.literal('fail'), run_id: z.string().min(1), cause: z.string() }),
+]);
+export type LaneStep = z.output<typeof stepSchema>;
+
+/** Tasks that can run at once: their places in the document under `work`. */
+export interface FannedOut {
+  readonly run_id: string;
+  readonly work: string;
+  readonly tasks: readonly number[];
+}
+
+type StepOf<Name extends LaneStep['step']> = Extract<LaneStep, { readonly step: Name }>;
+
+const fannedOut = async (document: WorkDocument, { store }: Pick<LanePorts, 'store'>): Promise<FannedOut> => ({
+  run_id: document.run.runId,
+  work: await storeWork(document.run.runId, 'tasks', document, store),
+  tasks: document.tasks.map((_, place) => place),
+});
+
+/** Stores what the tasks of a run need, after its trials are counted. */
+const fanOutRun = async ({ dataset, input, plan, ...run }: OpenRun, ports: LanePorts): Promise<FannedOut> => {
+  const counted = await countTrials(ports.ledger, run.runId, plan);
+  const artifact = artifactOf(run.runId, 'dataset', dataset);
+  await ports.store.put(artifact.key, artifact.bytes);
+  return fannedOut(
+    {
+      run,
+      datasetKey: artifact.key,
+      context: { noSignalWindows: input.noSignalWindows, windowOverlapSeconds: input.windowOverlapSeconds },
+      plan: counted,
+      tasks: firstTasks(counted),
+      selection: null,
+    },
+    ports,
+  );
+};
+
+const open = async ({ scheduledFor }: StepOf<'open'>, ports: LanePorts) => {
+  const runs: FannedOut[] = [];
+  const ended: { readonly run_id: string | null; readonly kind: LaneResult['kind']; readonly detail: string }[] = [];
+  for (const opened of await openRuns(scheduledFor, ports)) {
+    if (opened.kind === 'open') {
+      try {
+        runs.push(await fanOutRun(opened.run, ports));
+      } catch (error) {
+        const { runId, kind, detail } = await failRun(opened.run.runId, error, ports);
+        ended.push({ run_id: runId, kind, detail });
+      }
+      continue;
+    }
+    if (opened.kind === 'skipped') await closeSkipped(opened, opened.window, ports);
+    ended.push({
+      run_id: 'runId' in opened ? opened.runId : null,
+      kind: opened.kind,
+      detail: opened.kind === 'skipped' ? opened.reason : 'detail' in opened ? opened.detail : '',
+    });
+  }
+  return { runs, ended };
+};
+
+const task = async ({ work, task: place }: StepOf<'task'>, ports: LanePorts): Promise<string> => {
+  const { document, run } = await openWork(work, ports.store);
+  const wanted = document.tasks[place];
+  if (wanted === undefined)
+    throw new RangeError(`expected a task below ${document.tasks.length} of ${work}, found ${place}`);
+  const result = runTask(workbenchFor(run.input, document.plan), document.plan, wanted);
+  return storeWork(run.runId, `result-${place}`, result, ports.store);
+};
+
+const resultsOf = (keys: readonly string[], { store }: Pick<LanePorts, 'store'>): Promise<readonly TaskResult[]> =>
+  Promise.all(keys.map((one) => loadWork<TaskResult>(one, store)));
+
+const choose = async ({ work, results }: StepOf<'choose'>, ports: LanePorts): Promise<FannedOut> => {
+  const document = await loadWork<WorkDocument>(work, ports.store);
+  const selection = chooseCandidate(document.plan, await resultsOf(results, ports));
+  return fannedOut({ ...document, selection, tasks: secondTasks(selection.judged) }, ports);
+};
+
+const close = async ({ work, first, second }: StepOf<'close'>, ports: LanePorts) => {
+  const { document, run } = await openWork(work, ports.store);
+  if (document.selection === null) throw new RangeError(`expected a chosen candidate in ${work}, found none`);
+  const backtest = assembleBacktest(
+    document.plan,
+    document.selection,
+    await resultsOf(first, ports),
+    await resultsOf(second, ports),
+  );
+  const { runId, manifestKey, report } = await closeRun(run, backtest, ports);
+  return { run_id: runId, manifest_key: manifestKey, verdict: report.verdict };
+};
+
+/** One step of a lane. Each is safe to repeat: equal input stores equal bytes under equal keys. */
+export const runStep = async (step: LaneStep, ports: LanePorts): Promise<unknown> => {
+  switch (step.step) {
+    case 'open':
+      return open(step, ports);
+    case 'task':
+      return task(step, ports);
+    case 'choose':
+      return choose(step, ports);
+    case 'close':
+      return close(step, ports);
+    case 'fail':
+      return failRun(step.run_id, new Error(step.cause), ports);
+  }
+};
