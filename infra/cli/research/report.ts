@@ -1,3 +1,4 @@
+import { daysToDecide, smallestSupportedSharpe, tradingDaysPerYear, type Statistic } from '@torghut/domain/statistics';
 import type {
   BaselineReport,
   CandidateSpec,
@@ -50,6 +51,27 @@ const interval = ({ low, high, code }: IntervalMeasure, places = 2): string =>
     ? `not known (${code ?? 'missing'})`
     : `${low.toFixed(places)} to ${high.toFixed(places)}`;
 
+const heights = '▁▂▃▄▅▆▇█';
+
+/** Running sum as one character a session, lowest to highest; the ends are named, because a shape has no scale. */
+const curve = (nets: readonly string[]): string => {
+  let sum = 0;
+  const sums = nets.map((net) => (sum += Number(net)));
+  const [low, high] = [Math.min(0, ...sums), Math.max(0, ...sums)];
+  const step = (high - low) / (heights.length - 1);
+  const drawn = sums.map((value) => heights[step === 0 ? 0 : Math.round((value - low) / step)] ?? '').join('');
+  return `${drawn}  ${usd(low)} to ${usd(high)}, ends at ${usd(sum)}`;
+};
+
+const days = (annualSharpe: number): string => {
+  const found: Statistic = daysToDecide(annualSharpe);
+  return found.ok ? found.value.toFixed(0) : 'never';
+};
+const supported = (sessions: number): string => {
+  const found: Statistic = smallestSupportedSharpe(sessions);
+  return found.ok ? (found.value * Math.sqrt(tradingDaysPerYear)).toFixed(2) : 'none';
+};
+
 /** The report of one run for people: what was earned after costs, how sure that is, and what the gates say of it. */
 export const reportLines = (artifacts: RunArtifacts): readonly string[] => {
   const { candidateSpec: spec, walkForward, evaluation, baseline, stress, gates } = artifacts;
@@ -82,6 +104,10 @@ export const reportLines = (artifacts: RunArtifacts): readonly string[] => {
         usd(one.max_drawdown_usd),
       ]),
     ),
+    '',
+    'net of the sessions, summed up',
+    `  candidate  ${curve(walkForward.trials.find(({ trial_hash }) => trial_hash === spec.trial_hash)?.session_net ?? [])}`,
+    `  baseline   ${curve(baseline.session_net)}`,
     '',
     'folds',
     ...table(
@@ -129,6 +155,8 @@ export const reportLines = (artifacts: RunArtifacts): readonly string[] => {
         ],
         ['shortest track record that would show it, sessions', measured(alpha.min_trl_days, 0)],
         ['trading days until it is decided', measured(alpha.days_to_decide, 0)],
+        [`least Sharpe ratio per year that ${totals.sessions} sessions can show`, supported(totals.sessions)],
+        ['trading days until a true ratio of 1 / 2 / 3 per year is shown', [1, 2, 3].map(days).join(' / ')],
         ['verdict on the edge', alpha.alpha_verdict],
         ['look-ahead: rows compared, differences', detector(evaluation.detectors.lookahead)],
         ['recursion: rows compared, differences', detector(evaluation.detectors.recursion)],
