@@ -1,5 +1,6 @@
 import {
   featureFields,
+  hour,
   indicatorColumns,
   timeframeMs,
   timeframeOf,
@@ -103,8 +104,12 @@ const snapshotOf = (symbol: Ticker, { session, windowSize }: SessionQuery, rows:
   };
 };
 
+/** Signals live 14 days; a day less, because what is being forgotten is neither whole nor gone. */
+const keepsMs = 13 * 24 * hour;
+
 /** Sessions out of the stream's own tables, with the features that live trading makes of the same rows. */
 export const clickHouseSessionSource = (clickhouse: ClickHouse, tables: SignalTables): SessionSource => ({
+  keepsMs,
   sessionsWithBars: async ({ sessions, symbols, windowSize, now }) => {
     const [first, last] = [sessions[0], sessions.at(-1)];
     if (first === undefined || last === undefined) return { ok: true, dates: new Set() };

@@ -15,7 +15,7 @@ import {
   type StateAdapter,
   type Ticker,
 } from '@torghut/domain';
-import { lockAccount } from './execution-ledger.ts';
+import { lockAccount } from './account-lock.ts';
 import { actorOf, rowIdOf, type OperatorChange } from './operator-change.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
 import { instantText } from './read-model/sql.ts';

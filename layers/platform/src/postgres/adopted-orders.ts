@@ -15,8 +15,8 @@ import {
   type Side,
   type TimeInForce,
 } from '@torghut/domain';
+import { correlationId } from './correlation-id.ts';
 import { refreshDecisionStatus } from './decision-status.ts';
-import { correlationId } from './execution-ledger.ts';
 import { jsonText } from './json.ts';
 import { messageId } from './outbox-store.ts';
 import type { OrderTransaction } from './order-transactions.ts';

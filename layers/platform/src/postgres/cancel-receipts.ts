@@ -11,7 +11,7 @@ import {
   type ReceiptOutcome,
   type Ticker,
 } from '@torghut/domain';
-import { lockAccount } from './execution-ledger.ts';
+import { lockAccount } from './account-lock.ts';
 import { jsonText } from './json.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
 

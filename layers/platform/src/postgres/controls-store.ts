@@ -6,7 +6,7 @@ import {
   type Instant,
   type OperatorControl,
 } from '@torghut/domain';
-import { lockAccount } from './execution-ledger.ts';
+import { lockAccount } from './account-lock.ts';
 import { jsonText } from './json.ts';
 import { actorOf, rowIdOf, type OperatorChange } from './operator-change.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';

@@ -47,6 +47,7 @@ import {
   type VenueExchange,
   type WritePermit,
 } from '@torghut/domain';
+import { lockAccount } from './account-lock.ts';
 import {
   admitThroughBreakers,
   containFallbacks,
@@ -54,6 +55,7 @@ import {
   recordExchange,
   type RouteTransition,
 } from './breaker-store.ts';
+import { correlationId } from './correlation-id.ts';
 import { refreshDecisionStatus } from './decision-status.ts';
 import { jsonText } from './json.ts';
 import { addToOutbox, messageId } from './outbox-store.ts';
@@ -135,15 +137,6 @@ const contradictionOf = ({ order, attempt, expiresAt }: ExecutionRequest, decisi
   const fields = Object.keys(agrees).filter((field) => agrees[field] === false);
   return fields.length === 0 ? null : `another ${fields.join(', ')}`;
 };
-
-/** One account at a time: claims and settlements of an account see each other's reservations. */
-export const lockAccount = async (client: Queryable, account: AccountLabel): Promise<void> => {
-  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [account]);
-};
-
-/** Correlates the ledger, the venue's log and the audit tags of one write. */
-export const correlationId = (clientOrderId: string, adapter: ExecutionAdapter): string =>
-  `torghut-${sha256(`${adapter}:${clientOrderId}`).slice(0, 20)}`;
 
 /** The receipts of broker writes and what became of them, in Postgres. */
 export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfig): ExecutionLedger => {

@@ -79,7 +79,7 @@ export const postgresGateEvidence = (pool: Queryable, options: GateEvidenceOptio
       rows: [parity],
     } = await pool.query<{ passed: boolean | null; observed: boolean | null; at: Instant | null }>(
       `SELECT bool_and(result = 'pass') AS passed, bool_and(evidence_class = 'observed') AS observed, max(checked_at) AS at
-         FROM parity_checks WHERE account_label = $1
+         FROM parity_checks WHERE account_label = $1 AND checked_at <= $2
           AND session_date = (SELECT max(session_date) FROM parity_checks WHERE account_label = $1 AND checked_at <= $2)`,
       [account, new Date(now)],
     );

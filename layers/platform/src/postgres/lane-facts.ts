@@ -47,8 +47,12 @@ export const postgresLaneFacts = (pool: Queryable, account: AccountLabel): LaneF
     const {
       rows: [universe],
     } = await pool.query<{ symbols: Ticker[]; fetched_at: number }>(
-      `SELECT symbols, fetched_at FROM universe_resolutions
-        WHERE account_label = $1 AND reason = 'jangar_fetch_ok' AND resolved_at <= $2 ORDER BY resolved_at DESC LIMIT 1`,
+      // An answer of nothing, or of nonsense, overrules the list before it, as it does in live trading.
+      `SELECT symbols, fetched_at FROM (
+         SELECT symbols, fetched_at, reason FROM universe_resolutions WHERE account_label = $1 AND resolved_at <= $2
+            AND reason IN ('jangar_fetch_ok', 'jangar_payload_empty', 'jangar_payload_decode_failed')
+          ORDER BY resolved_at DESC LIMIT 1
+       ) AS answer WHERE reason = 'jangar_fetch_ok'`,
       [account, new Date(now)],
     );
     const {

@@ -1,6 +1,6 @@
 import type { AccountLabel, FreshnessLimits, LeanHealthPorts } from '@torghut/domain';
 import { recordHealth, type HealthLimits } from './breaker-store.ts';
-import { lockAccount } from './execution-ledger.ts';
+import { lockAccount } from './account-lock.ts';
 import { inTransaction, type Pool } from './pool.ts';
 import { readContinuity } from './signal-continuity.ts';
 

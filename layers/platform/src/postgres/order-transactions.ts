@@ -8,7 +8,7 @@ import {
   type Telemetry,
 } from '@torghut/domain';
 import { recordBreak } from './break-store.ts';
-import { lockAccount } from './execution-ledger.ts';
+import { lockAccount } from './account-lock.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
 
 /** A transaction under the lock of the account, and where it puts what it finds wrong. */

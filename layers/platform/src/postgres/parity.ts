@@ -32,10 +32,6 @@ export interface ParityOutcome {
   readonly score: number | null;
 }
 
-/** Orders at the broker are observed; whatever stands in for the broker only simulates one. */
-export const evidenceClassOf = (brokerUrl: string): EvidenceClass =>
-  new URL(brokerUrl).hostname.endsWith('.alpaca.markets') ? 'observed' : 'simulated';
-
 interface OrderRow {
   readonly symbol: Ticker;
   readonly adapter: ParityOrder['adapter'];

@@ -29,7 +29,7 @@ import {
 } from '@torghut/domain';
 import { recordBreak } from './break-store.ts';
 import { calendarDay, type CalendarRow } from './calendar-store.ts';
-import { lockAccount } from './execution-ledger.ts';
+import { lockAccount } from './account-lock.ts';
 import { jsonText } from './json.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
 import { insertSnapshot } from './position-snapshots.ts';

@@ -11,8 +11,9 @@ import {
   type OrderLedger,
   type UnresolvedReceipt,
 } from '@torghut/domain';
+import { lockAccount } from './account-lock.ts';
+import { correlationId } from './correlation-id.ts';
 import { refreshDecisionStatus } from './decision-status.ts';
-import { correlationId, lockAccount } from './execution-ledger.ts';
 import type { OrderTransactions } from './order-transactions.ts';
 import { addToOutbox } from './outbox-store.ts';
 import { inTransaction, type Pool } from './pool.ts';
