@@ -3,6 +3,7 @@ import {
   artifactOf,
   artifactOfText,
   manifestOf,
+  readManifest,
   sealStatement,
   verdictStatement,
   type Artifact,
@@ -10,9 +11,11 @@ import {
   type Signer,
 } from '@torghut/domain/evidence';
 import {
+  artifactSchemas,
   assembleRun,
   evidenceRequest,
   noSignalsSchema,
+  persistenceRetryMs,
   type Backtest,
   type DatasetArtifact,
   type EvaluationInput,
@@ -32,7 +35,7 @@ export interface ClosePorts {
   readonly store: EvidenceStore;
   readonly signer: Signer;
   readonly evidence: GateEvidenceSource;
-  readonly ledger: Pick<ResearchLedger, 'fail'>;
+  readonly ledger: Pick<ResearchLedger, 'bury'>;
   readonly send: EvidenceQueue;
   readonly policy: { readonly gates: GatePolicy };
   readonly clock: Clock;
@@ -55,14 +58,22 @@ export interface Closed {
   readonly report: GateReport;
 }
 
+const laneFailureCodes = ['artifact_write_failed', 'signing_failed', 'persistence_failed'] as const;
+
 /** A step that failed for a reason of its own; the run is ended with the code. */
 export class LaneFailed extends Error {
   override readonly name = 'LaneFailed';
-  readonly code: 'artifact_write_failed' | 'signing_failed';
+  readonly code: (typeof laneFailureCodes)[number];
 
   constructor(code: LaneFailed['code'], cause: unknown) {
     super(`${code}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.code = code;
+  }
+
+  /** The error of this message, as another process threw it; null when it is not one. */
+  static fromMessage(message: string): LaneFailed | null {
+    const code = laneFailureCodes.find((one) => message.startsWith(`${one}: `));
+    return code === undefined ? null : new LaneFailed(code, message.slice(code.length + 2));
   }
 }
 
@@ -74,19 +85,69 @@ const orFail = async <T>(code: LaneFailed['code'], work: () => Promise<T>): Prom
   }
 };
 
-/** Stores artifacts and their manifest, the manifest last: what it lists is there. Then the ledger's writer is told. */
-const publish = async (
+type PublishPorts = Pick<ClosePorts, 'store' | 'send' | 'ledger' | 'clock'>;
+
+/** Tells the ledger's writer. When nobody takes the message it is a dead letter, and the run fails with what mends it. */
+const announce = async (
   runId: string,
-  artifacts: readonly Artifact[],
-  { store, send }: Pick<ClosePorts, 'store' | 'send'>,
-): Promise<string> => {
+  manifestSha256: string,
+  { send, ledger, clock }: PublishPorts,
+): Promise<void> => {
+  const request = evidenceRequest(runId, manifestSha256);
+  try {
+    await retried(() => send(request), clock);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    await ledger.bury(request, { code: 'persistence_failed', detail }, { strict: true, now: clock.now() });
+    throw new LaneFailed('persistence_failed', error);
+  }
+};
+
+const retried = async (work: () => Promise<void>, clock: Clock): Promise<void> => {
+  for (const wait of persistenceRetryMs) {
+    try {
+      await work();
+      return;
+    } catch {
+      await clock.sleep(wait);
+    }
+  }
+  await work();
+};
+
+/** Stores artifacts and their manifest, the manifest last: what it lists is there. Then the ledger's writer is told. */
+const publish = async (runId: string, artifacts: readonly Artifact[], ports: PublishPorts): Promise<string> => {
   const manifest = manifestOf(runId, artifacts);
   await orFail('artifact_write_failed', async () => {
-    for (const { key, bytes } of artifacts) await store.put(key, bytes);
-    await store.put(manifest.key, manifest.bytes);
+    for (const { key, bytes } of artifacts) await ports.store.put(key, bytes);
+    await ports.store.put(manifest.key, manifest.bytes);
   });
-  await send(evidenceRequest(runId, manifest.sha256));
+  await announce(runId, manifest.sha256, ports);
   return manifest.key;
+};
+
+/**
+ * The manifest of an earlier closing. No two signatures are alike, so closing again would leave two manifests of one run;
+ * instead the first one is announced again.
+ */
+const earlierManifest = async (
+  runId: string,
+  store: Pick<EvidenceStore, 'list'>,
+): Promise<{ readonly key: string; readonly sha256: string } | null> => {
+  const [key] = await store.list(`evidence/${runId}/manifest-`);
+  const digest = key === undefined ? undefined : /-([0-9a-f]{64})\.json$/.exec(key)?.[1];
+  return key === undefined || digest === undefined ? null : { key, sha256: digest };
+};
+
+const storedReport = async (
+  { key, sha256: digest }: { readonly key: string; readonly sha256: string },
+  store: Pick<EvidenceStore, 'get'>,
+): Promise<GateReport> => {
+  const read = readManifest(key, (await store.get(key)) ?? new Uint8Array(), digest);
+  if (!read.ok) throw new LaneFailed('artifact_write_failed', new Error(`${key}: ${read.finding.detail}`));
+  const reportKey = read.manifest.artifacts.find(({ name }) => name === 'gate-report')?.key ?? '';
+  const bytes = (await store.get(reportKey)) ?? new Uint8Array();
+  return artifactSchemas['gate-report'].parse(JSON.parse(new TextDecoder().decode(bytes)));
 };
 
 /**
@@ -95,6 +156,11 @@ const publish = async (
  */
 export const closeRun = async (run: ClosableRun, backtest: Backtest, ports: ClosePorts): Promise<Closed> => {
   const { runId, window, strategy, symbols, dataset, input } = run;
+  const earlier = await earlierManifest(runId, ports.store);
+  if (earlier !== null) {
+    await announce(runId, earlier.sha256, ports);
+    return { runId, manifestKey: earlier.key, report: await storedReport(earlier, ports.store) };
+  }
   const evaluatedAt: Instant = window.end;
   const assembled = assembleRun(backtest, input, {
     runId,
@@ -135,7 +201,7 @@ export const closeRun = async (run: ClosableRun, backtest: Backtest, ports: Clos
 export const closeSkipped = async (
   { runId, reason, detail }: Extract<Opened, { readonly kind: 'skipped' }>,
   window: LaneWindow,
-  ports: Pick<ClosePorts, 'store' | 'send'>,
+  ports: PublishPorts,
 ): Promise<string> => {
   const content = noSignalsSchema.parse({
     schema_version: 'torghut.no-signals.v1',

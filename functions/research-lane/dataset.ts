@@ -48,13 +48,12 @@ const keyOf = (date: string, symbol: string): string => `${date} ${symbol}`;
  */
 export const collectSnapshots = async (request: DatasetRequest, ports: DatasetPorts): Promise<Collected> => {
   const { days, symbols, windowSize, now } = request;
-  const known = await ports.archive.find(
-    windowSize,
-    days.map(({ date }) => date),
-    symbols,
-  );
+  const dates = days.map(({ date }) => date);
+  const known = await ports.archive.find(windowSize, dates, symbols);
   const archived = new Set(known.map(({ date, symbol }) => keyOf(date, symbol)));
-  const open = days.map(sessionOf).flatMap((session) => {
+  // What the stream is about to forget would be archived by halves, and for ever.
+  const remembered = days.filter(({ openAt }) => openAt >= now - ports.source.keepsMs);
+  const open = remembered.map(sessionOf).flatMap((session) => {
     const missing = symbols.filter((symbol) => !archived.has(keyOf(session.date, symbol)));
     return missing.length === 0 ? [] : [{ session, missing }];
   });
@@ -73,11 +72,14 @@ export const collectSnapshots = async (request: DatasetRequest, ports: DatasetPo
     fresh.push(...found.snapshots);
   }
   for (const { sha256, bytes } of fresh) await ports.store.put(snapshotKey(sha256), bytes);
-  const finished = fresh.filter(({ snapshot }) => snapshot.session.closeAt + settledAfterMs <= now);
+  const isFinished = ({ snapshot }: StoredSnapshot): boolean => snapshot.session.closeAt + settledAfterMs <= now;
+  const finished = fresh.filter(isFinished);
   if (finished.length > 0) await ports.archive.keep(windowSize, finished.map(archiveRow));
-  const loaded = await loadSnapshots({ snapshots: known.map(listed) }, ports.store);
+  // Of two that archive the same session the first one stands, for both.
+  const kept = finished.length === 0 ? known : await ports.archive.find(windowSize, dates, symbols);
+  const loaded = await loadSnapshots({ snapshots: kept.map(listed) }, ports.store);
   if (!loaded.ok) return { ok: false, detail: `${loaded.code}: ${loaded.key}: ${loaded.detail}` };
-  return { ok: true, snapshots: [...loaded.snapshots.map(storedSnapshot), ...fresh] };
+  return { ok: true, snapshots: [...loaded.snapshots.map(storedSnapshot), ...fresh.filter((one) => !isFinished(one))] };
 };
 
 const readSession = async (

@@ -3,7 +3,7 @@ import type { EvidenceQueue } from './close.ts';
 
 /**
  * Hands the evidence of a run to its writer. The message can be sent again: the writer stores a run once.
- * @throws Error when the queue did not take it; the run stays running, and a repetition of the step sends it
+ * @throws Error when the queue did not take it
  */
 export const evidenceQueue =
   (publisher: MessagePublisher, account: AccountLabel): EvidenceQueue =>

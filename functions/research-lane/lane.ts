@@ -25,6 +25,16 @@ export const failRun = async (
   return { kind: 'failed', runId, detail };
 };
 
+/** Stores why a window had nothing to evaluate. */
+export const endSkipped = (
+  skipped: Extract<Opened, { readonly kind: 'skipped' }>,
+  ports: LanePorts,
+): Promise<Extract<LaneResult, { readonly kind: 'skipped' | 'failed' }>> =>
+  closeSkipped(skipped, skipped.window, ports).then(
+    () => skipped,
+    (error: unknown) => failRun(skipped.runId, error, ports),
+  );
+
 /** Lends what runs the tasks of one dataset to a piece of work. */
 export type WithExecutor = <T>(input: EvaluationInput, work: (execute: TaskExecutor) => Promise<T>) => Promise<T>;
 
@@ -37,8 +47,7 @@ export const runLane = async (
   const results: LaneResult[] = [];
   for (const opened of await openRuns(scheduledFor, ports)) {
     if (opened.kind === 'skipped') {
-      await closeSkipped(opened, opened.window, ports);
-      results.push(opened);
+      results.push(await endSkipped(opened, ports));
     } else if (opened.kind === 'open') {
       const { run } = opened;
       results.push(

@@ -12,6 +12,7 @@ import {
   type EvidenceClass,
   type Hash,
   type Instant,
+  type Json,
   type NoSignalReason,
   type Settings,
   type Telemetry,
@@ -19,6 +20,7 @@ import {
   type TradingDay,
 } from '@torghut/domain';
 import {
+  bindCandidate,
   datasetArtifactOf,
   defaultGrids,
   evaluationInputOf,
@@ -35,6 +37,8 @@ import {
   type LaneFactsLedger,
   type LaneStrategy,
   type ResearchLedger,
+  type RunFailureCode,
+  type RunStart,
   type SplitPlan,
 } from '@torghut/domain/research';
 import { collectSnapshots, type DatasetPorts } from './dataset.ts';
@@ -91,11 +95,14 @@ export type Opened =
     }
   | { readonly kind: 'failed'; readonly runId: string; readonly detail: string }
   /** The window was evaluated before. */
-  | { readonly kind: 'final'; readonly runId: string }
+  | { readonly kind: 'final'; readonly runId: string; readonly status: Extract<RunStart, { kind: 'final' }>['status'] }
   | { readonly kind: 'unresolved'; readonly strategyId: string; readonly detail: string };
 
 /** Calendar days that surely hold the trading days of a dataset. */
 const calendarDaysPerSession = 2;
+
+/** The lane never asks Jangar: the list that trading was given last counts for as long as trading itself may live on it. */
+const notAsked = { ok: false, reason: 'jangar_fetch_failed', detail: 'not asked' } as const;
 
 /** The lane promotes to paper at most; what is beyond is asked for by people. */
 const target = 'paper';
@@ -123,7 +130,7 @@ const openRun = async (
   facts: LaneFacts,
   ports: OpenPorts,
 ): Promise<Opened> => {
-  const { settings, policy, ledger, codeHash } = ports;
+  const { settings, policy, ledger, codeHash, telemetry } = ports;
   const { strategyId, strategyType, strategyVersion } = strategy;
   const runId = runIdOf({
     accountLabel: settings.TRADING_ACCOUNT_LABEL,
@@ -151,16 +158,44 @@ const openRun = async (
     policyDigest: policy.policyDigest,
     windowOverlapSeconds: settings.limits.signalOverlapSeconds,
   });
-  if (start.kind === 'final') return { kind: 'final', runId };
+  if (start.kind === 'final') return { kind: 'final', runId, status: start.status };
   if (start.kind === 'unresolved') return { kind: 'unresolved', strategyId, detail: start.detail };
+  try {
+    return await openBegunRun(runId, strategy, window, facts, ports);
+  } catch (error) {
+    // One strategy's trouble is not that of the others, and a run that began has an end.
+    const detail = error instanceof Error ? error.message : String(error);
+    telemetry.error('research run failed', { runId, detail });
+    await ledger.fail(runId, 'evaluation_error', { detail }, ports.clock.now());
+    return { kind: 'failed', runId, detail };
+  }
+};
+
+const openBegunRun = async (
+  runId: string,
+  strategy: LaneStrategy,
+  window: LaneWindow,
+  facts: LaneFacts,
+  ports: OpenPorts,
+): Promise<Opened> => {
+  const { settings, policy, ledger, codeHash } = ports;
+  const { strategyType, strategyVersion } = strategy;
+  const fail = async (
+    code: RunFailureCode,
+    detail: string,
+    more: Readonly<Record<string, Json>> = {},
+  ): Promise<Opened> => {
+    await ledger.fail(runId, code, { ...more, detail }, ports.clock.now());
+    return { kind: 'failed', runId, detail };
+  };
 
   const days = facts.days.filter((one): one is TradingDay => one.kind !== 'closed' && one.openAt < window.end);
   const today = days.at(-1);
-  const universe = resolveUniverse(null, facts.universe, window.end, {
+  const universe = resolveUniverse(notAsked, facts.universe, window.end, {
     cacheSeconds: settings.TRADING_UNIVERSE_CACHE_SECONDS,
     maxStaleSeconds: settings.TRADING_UNIVERSE_MAX_STALE_SECONDS,
   });
-  const known = {
+  const blocked = noSignalReason({
     sessionOpen: today !== undefined && window.end <= today.closeAt,
     killSwitchEngaged: facts.killSwitchEngaged,
     emergencyStopActive: facts.emergencyStopActive,
@@ -169,10 +204,17 @@ const openRun = async (
     qualityRejected: false,
     cursorAheadOfStream: false,
     cursorAtTail: false,
-  };
-  const blocked = noSignalReason({ ...known, signalStoreReachable: true, signalsEvaluated: 0 });
-  if (blocked !== null && (blocked !== 'no_signals_in_window' || !universeTradable(universe.status)))
-    return { kind: 'skipped', runId, window, reason: blocked, detail: universe.detail ?? blocked };
+    signalStoreReachable: true,
+    signalsEvaluated: 0,
+  });
+  if (blocked !== null && blocked !== 'no_signals_in_window')
+    return {
+      kind: 'skipped',
+      runId,
+      window,
+      reason: blocked,
+      detail: universeTradable(universe.status) ? blocked : `${blocked}: the universe is ${universe.status}`,
+    };
 
   const filter = strategy.universeFilter;
   const symbols = filter === null ? universe.symbols : universe.symbols.filter((symbol) => filter.includes(symbol));
@@ -184,6 +226,14 @@ const openRun = async (
       reason: 'no_signals_in_window',
       detail: 'the strategy has no symbol of the universe',
     };
+  const timeframe = strategy.baseTimeframe;
+  const configured = { strategyType, strategyVersion, params: strategy.params, profile: strategy.profile };
+  try {
+    bindCandidate(configured, timeframe);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return await fail('strategy_unresolved', error.message);
+  }
   const collected = await collectSnapshots(
     {
       days: days.slice(-policy.sessions),
@@ -194,10 +244,7 @@ const openRun = async (
     },
     ports,
   );
-  if (!collected.ok) {
-    await ledger.fail(runId, 'dataset_unavailable', { detail: collected.detail }, ports.clock.now());
-    return { kind: 'failed', runId, detail: collected.detail };
-  }
+  if (!collected.ok) return fail('dataset_unavailable', collected.detail);
   const seen = collected.snapshots.some(({ snapshot: { bars, barMs } }) =>
     bars.start.some((at) => at + barMs > window.start && at + barMs <= window.end),
   );
@@ -210,14 +257,12 @@ const openRun = async (
       detail: `no bar of ${symbols.length} symbols ended between ${toText(window.start)} and ${toText(window.end)}`,
     };
 
-  const timeframe = strategy.baseTimeframe;
   const dataset = datasetArtifactOf(collected.snapshots, { timeframe, evidenceClass: ports.evidenceClass });
   const input = evaluationInputOf(
     dataset,
     collected.snapshots.map(({ snapshot }) => snapshot),
     { noSignalWindows: facts.noSignalWindows, windowOverlapSeconds: settings.limits.signalOverlapSeconds },
   );
-  const configured = { strategyType, strategyVersion, params: strategy.params, profile: strategy.profile };
   const planned = planBacktest(
     { datasetHash: dataset.dataset_hash, codeHash, model: policy.model, plan: policy.plan, timeframe },
     parameterSetsOf(configured, defaultGrids[strategyType] ?? { axes: [] }, policy.candidateBudget),
@@ -225,8 +270,7 @@ const openRun = async (
   );
   if (!planned.ok) {
     const { code, detail } = planned;
-    await ledger.fail(runId, 'dataset_unavailable', { code, detail }, ports.clock.now());
-    return { kind: 'failed', runId, detail: `${code}: ${detail}` };
+    return fail('dataset_unavailable', `${code}: ${detail}`, { code });
   }
   return { kind: 'open', run: { runId, window, strategy, symbols, dataset, input, plan: planned.plan } };
 };

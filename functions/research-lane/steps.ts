@@ -11,8 +11,8 @@ import {
   type TaskResult,
 } from '@torghut/domain/research';
 import * as z from 'zod';
-import { closeRun, closeSkipped } from './close.ts';
-import { failRun, type LanePorts, type LaneResult } from './lane.ts';
+import { closeRun, LaneFailed } from './close.ts';
+import { endSkipped, failRun, type LanePorts, type LaneResult } from './lane.ts';
 import { openRuns, type OpenRun } from './open.ts';
 import { loadWork, openWork, storeWork, type WorkDocument } from './work.ts';
 
@@ -63,6 +63,11 @@ const fanOutRun = async ({ dataset, input, plan, ...run }: OpenRun, ports: LaneP
   );
 };
 
+const endOf = (result: Exclude<LaneResult, { readonly kind: 'closed' }>): string => {
+  if (result.kind === 'skipped') return result.reason;
+  return result.kind === 'final' ? result.status : result.detail;
+};
+
 const open = async ({ scheduledFor }: StepOf<'open'>, ports: LanePorts) => {
   const runs: FannedOut[] = [];
   const ended: { readonly run_id: string | null; readonly kind: LaneResult['kind']; readonly detail: string }[] = [];
@@ -76,11 +81,11 @@ const open = async ({ scheduledFor }: StepOf<'open'>, ports: LanePorts) => {
       }
       continue;
     }
-    if (opened.kind === 'skipped') await closeSkipped(opened, opened.window, ports);
+    const result = opened.kind === 'skipped' ? await endSkipped(opened, ports) : opened;
     ended.push({
-      run_id: 'runId' in opened ? opened.runId : null,
-      kind: opened.kind,
-      detail: opened.kind === 'skipped' ? opened.reason : 'detail' in opened ? opened.detail : '',
+      run_id: 'runId' in result ? result.runId : null,
+      kind: result.kind,
+      detail: endOf(result),
     });
   }
   return { runs, ended };
@@ -117,6 +122,23 @@ const close = async ({ work, first, second }: StepOf<'close'>, ports: LanePorts)
   return { run_id: runId, manifest_key: manifestKey, verdict: report.verdict };
 };
 
+/** What the service tells of an error that a step threw. */
+const causeSchema = z.object({ errorType: z.string(), errorMessage: z.string() });
+
+/** The error behind a cause, with the code that the step gave it; a cause of another kind is told as it is. */
+const errorOf = (cause: string): Error => {
+  let told: unknown;
+  try {
+    told = JSON.parse(cause);
+  } catch {
+    return new Error(cause); // The service's own words, such as of a limit that was met.
+  }
+  const parsed = causeSchema.safeParse(told);
+  if (!parsed.success) return new Error(cause);
+  const { errorType, errorMessage } = parsed.data;
+  return (errorType === LaneFailed.name ? LaneFailed.fromMessage(errorMessage) : null) ?? new Error(errorMessage);
+};
+
 /** One step of a lane. Each is safe to repeat: equal input stores equal bytes under equal keys. */
 export const runStep = async (step: LaneStep, ports: LanePorts): Promise<unknown> => {
   switch (step.step) {
@@ -129,6 +151,6 @@ export const runStep = async (step: LaneStep, ports: LanePorts): Promise<unknown
     case 'close':
       return close(step, ports);
     case 'fail':
-      return failRun(step.run_id, new Error(step.cause), ports);
+      return failRun(step.run_id, errorOf(step.cause), ports);
   }
 };

@@ -42,7 +42,8 @@ export const storeWork = async (
   // Through JSON: what is not plain data would come back as something else.
   const plain = JSON.parse(JSON.stringify(content)) as Json;
   const bytes = encoder.encode(canonicalJson({ schema_version: 'torghut.research-work.v1', content: plain }));
-  const key = `evidence/${runId}/work/${name}-${sha256(bytes)}.json`;
+  // Not below the run's evidence, of which every object is listed and signed.
+  const key = `work/${runId}/${name}-${sha256(bytes)}.json`;
   await store.put(key, bytes);
   return key;
 };

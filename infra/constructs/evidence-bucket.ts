@@ -25,7 +25,7 @@ export interface EvidenceBucketProps {
 export const evidencePrefix = 'evidence/';
 
 /** Everything that is kept: what runs left, and the data they were made of, which several may share. */
-export const evidencePrefixes = [evidencePrefix, 'datasets/'] as const;
+export const evidencePrefixes = [evidencePrefix, 'datasets/', 'work/'] as const;
 
 /**
  * Evidence, write once: versioned, locked, and by policy neither deleted nor overwritten by anyone. Encrypted with S3's

@@ -1,4 +1,4 @@
-import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import {
   type CfnStateMachine,
@@ -7,12 +7,14 @@ import {
   JsonPath,
   LogLevel,
   Map,
+  Pass,
+  type RetryProps,
   type State,
   StateMachine,
   StateMachineType,
   TaskInput,
 } from 'aws-cdk-lib/aws-stepfunctions';
-import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { LambdaInvoke, type LambdaInvokeProps } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
 
 import { acknowledge } from './acknowledgements.ts';
@@ -29,6 +31,17 @@ export interface ResearchLaneProps {
 }
 
 /**
+ * The runs of two windows may overlap, and then the function has fewer executions than both want: a step waits for its turn,
+ * eight minutes at most.
+ */
+const whileBusy: RetryProps = {
+  errors: ['Lambda.TooManyRequestsException'],
+  interval: Duration.seconds(4),
+  backoffRate: 1.5,
+  maxAttempts: 10,
+};
+
+/**
  * The way of research runs: one after another, and within each its tasks fan out twice, candidates first, then the stress
  * cases of the one that is judged. From step to step go keys of stored documents, never results: the size of a run has no
  * limit here.
@@ -38,13 +51,20 @@ export class ResearchLane extends Construct {
 
   constructor(scope: Construct, id: string, props: ResearchLaneProps) {
     super(scope, id);
-    const invoke = (name: string, payload: Readonly<Record<string, unknown>>, resultPath?: string): LambdaInvoke =>
-      new LambdaInvoke(this, name, {
+    const step = (name: string, options: Pick<LambdaInvokeProps, 'payload' | 'resultPath'>): LambdaInvoke => {
+      const task = new LambdaInvoke(this, name, {
         lambdaFunction: props.steps.lambda,
-        payload: TaskInput.fromObject({ ...payload }),
         payloadResponseOnly: true,
         // Faults of the service. What the function itself throws, it would throw again.
         retryOnServiceExceptions: true,
+        ...options,
+      });
+      task.addRetry(whileBusy);
+      return task;
+    };
+    const invoke = (name: string, payload: Readonly<Record<string, unknown>>, resultPath?: string): LambdaInvoke =>
+      step(name, {
+        payload: TaskInput.fromObject({ ...payload }),
         ...(resultPath === undefined ? {} : { resultPath }),
       });
     const fanOut = (name: string, from: string, resultPath: string): Map => {
@@ -58,13 +78,7 @@ export class ResearchLane extends Construct {
         maxConcurrency: props.concurrency,
         resultPath,
       });
-      map.itemProcessor(
-        new LambdaInvoke(this, `${name} task`, {
-          lambdaFunction: props.steps.lambda,
-          payloadResponseOnly: true,
-          retryOnServiceExceptions: true,
-        }),
-      );
+      map.itemProcessor(step(`${name} task`, {}));
       return map;
     };
     const first = fanOut('Candidates', '$', '$.first');
@@ -85,9 +99,11 @@ export class ResearchLane extends Construct {
       run_id: JsonPath.stringAt('$.run_id'),
       cause: JsonPath.stringAt('$.failure.Cause'),
     });
+    // With the ledger away nothing can be recorded; the other strategies go on all the same.
+    failed.addCatch(new Pass(this, 'Not recorded'), { resultPath: JsonPath.DISCARD });
     // Of several strategies the others go on: what failed is in the ledger, and an alarm counts it.
-    for (const step of [first, choose, second, close] as (State & { addCatch: LambdaInvoke['addCatch'] })[])
-      step.addCatch(failed, { resultPath: '$.failure' });
+    for (const one of [first, choose, second, close] as (State & { addCatch: LambdaInvoke['addCatch'] })[])
+      one.addCatch(failed, { resultPath: '$.failure' });
     const runs = new Map(this, 'Runs', { itemsPath: '$.runs', maxConcurrency: 1, resultPath: JsonPath.DISCARD });
     runs.itemProcessor(first.next(choose).next(second).next(close));
     const open = invoke('Open', { step: 'open', scheduledFor: JsonPath.stringAt('$.scheduledFor') });

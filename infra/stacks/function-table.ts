@@ -108,9 +108,9 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     writesEvidence: true,
     signs: true,
   },
-  // Waits 21 s between its attempts, and each may wait for a database that does not answer.
+  // Waits 21 s between its attempts, and each may wait 8 s for a database that does not answer; then it says so.
   'evidence-writer': {
-    timeoutSeconds: 60,
+    timeoutSeconds: 120,
     memoryMegabytes: 1024,
     reservedConcurrency: maximumConcurrency.evidence,
     reads: ['database'],

@@ -34,7 +34,8 @@ export const awsClients = ({ url, region, credentials }: AwsEndpoint) => {
     kms: new KMSClient(options),
     lambda: new LambdaClient(options),
     logs: new CloudWatchLogsClient(options),
-    s3: new S3Client(options),
+    // A bucket's own host name may not resolve on this machine.
+    s3: new S3Client({ ...options, forcePathStyle: true }),
     scheduler: new SchedulerClient(options),
     secrets: new SecretsManagerClient(options),
     sns: new SNSClient(options),

@@ -6,6 +6,7 @@ import type { Claim } from './claim.ts';
 import { deploymentClaims } from './claims/deployment.ts';
 import { destructionClaims } from './claims/destruction.ts';
 import { failingAssemblies, failureClaims } from './claims/failures.ts';
+import { evaluatedRunClaims, skippedRunClaims } from './claims/research.ts';
 import { leakClaims, recoveryClaims, tradingClaims } from './claims/trading.ts';
 import { deployedStage } from './deployed.ts';
 import { allStacks, type Emulation, putSecrets, stackPath, succeeded } from './emulation.ts';
@@ -127,9 +128,11 @@ export const emulate = async (machine: Machine, report: Report, options: Argumen
   const failing = failingAssemblies(emulation);
   await prove([
     ...deploymentClaims(emulation),
+    ...skippedRunClaims(emulation),
     ...tradingClaims(emulation),
     ...failureClaims(emulation, failing),
     ...recoveryClaims(emulation),
+    ...evaluatedRunClaims(emulation),
     ...leakClaims(emulation),
   ]);
 

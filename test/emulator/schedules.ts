@@ -5,9 +5,9 @@ import {
   ListSchedulesCommand,
   UpdateScheduleCommand,
 } from '@aws-sdk/client-scheduler';
-import type { ScheduledFunction } from '@torghut/domain/contract';
+import { type ScheduledFunction, schedules } from '@torghut/domain/contract';
 import { minute, toText, type Instant } from '@torghut/domain';
-import { functionLogicalId } from '../../infra/constructs/logical-id.ts';
+import { functionLogicalId, researchLaneLogicalId } from '../../infra/constructs/logical-id.ts';
 import type { AwsClients } from './aws.ts';
 import type { DeployedStage } from './deployed.ts';
 
@@ -16,6 +16,14 @@ export const scheduledTime = '<aws.scheduler.scheduled-time>';
 
 /** A schedule's expression of a moment. */
 const atExpression = (at: Instant): string => `at(${toText(at).slice(0, 19)})`;
+
+/** What the schedule of a function starts: the function, or the state machine whose steps the function holds. */
+const targetLogicalId = (name: ScheduledFunction): string =>
+  name === 'research-lane' ? researchLaneLogicalId : functionLogicalId(name);
+
+/** CloudFormation names a function by its name and a state machine by its ARN. */
+const isTarget = (arn: string | undefined, physicalId: string): boolean =>
+  arn === physicalId || arn?.endsWith(`:${physicalId}`) === true;
 
 /** The deployed schedules. */
 export class Schedules {
@@ -34,19 +42,23 @@ export class Schedules {
 
   /** @throws Error when the stage has not exactly one schedule of the function */
   async of(name: ScheduledFunction): Promise<GetScheduleCommandOutput> {
-    const target = await this.#stage.physicalId(functionLogicalId(name));
+    const target = await this.#stage.physicalId(targetLogicalId(name));
     const { Schedules: listed = [] } = await this.#aws.scheduler.send(new ListSchedulesCommand());
-    const [found, ...others] = listed.filter(({ Target }) => Target?.Arn?.endsWith(`:${target}`));
+    const [found, ...others] = listed.filter(({ Target }) => isTarget(Target?.Arn, target));
     if (found?.Name === undefined || others.length > 0)
       throw new Error(`expected one schedule of ${name} (${target}), found ${found === undefined ? 0 : listed.length}`);
     return this.#named(found.Name, found.GroupName);
   }
 
   /**
-   * Switches a deployed schedule off, so that nothing fires but what a claim asks for: the deployed ones fire in session
-   * hours only, and this run may be at any hour.
+   * Switches the deployed schedules off, so that nothing fires but what a claim asks for: they fire in session hours only,
+   * and this run may be at any hour.
    */
-  async pause(name: ScheduledFunction): Promise<void> {
+  async pauseAll(): Promise<void> {
+    for (const name of Object.keys(schedules) as ScheduledFunction[]) await this.#pause(name);
+  }
+
+  async #pause(name: ScheduledFunction): Promise<void> {
     const { Name, GroupName, ScheduleExpression, ScheduleExpressionTimezone, FlexibleTimeWindow, Target } =
       await this.of(name);
     await this.#aws.scheduler.send(

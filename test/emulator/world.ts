@@ -14,6 +14,7 @@ import {
   newYorkDate,
   second,
   toText,
+  type TradingDay,
 } from '@torghut/domain';
 import { migrateClickHouse, saveCalendar, systemClock } from '@torghut/platform';
 import pg from 'pg';
@@ -51,8 +52,22 @@ export interface World {
   openMarket(): Promise<void>;
   /** The operator lets this account trade on paper: kill switch off, trading and autonomy on, strategies in stage paper. */
   releaseTrading(): Promise<void>;
+  /** What the ledger has of the research lane's runs, newest first. */
+  researchRuns(): Promise<readonly ResearchRunRow[]>;
+  /** The last sessions that have ended, newest first; half a month of them at most. */
+  readonly pastSessions: readonly TradingDay[];
   /** What the technical-analysis stream delivers. */
   stream(...rows: readonly StreamRow[]): Promise<void>;
+}
+
+export interface ResearchRunRow {
+  readonly run_id: string;
+  readonly status: string;
+  readonly no_signal_reason: string | null;
+  readonly failure_code: string | null;
+  readonly failure_detail: unknown;
+  readonly window_end: Date;
+  readonly manifest_sha256: string | null;
 }
 
 export type WorldSecret = 'database' | 'databaseOwner' | 'clickhouse' | 'alpaca' | 'lean' | 'jangar';
@@ -139,12 +154,12 @@ export const startWorld = async (machine: Machine): Promise<World> => {
     jangar: { api_key: secretText('jangar') },
   };
 
-  const asOwner = async (work: (client: pg.Client) => Promise<void>): Promise<void> => {
+  const asOwner = async <T>(work: (client: pg.Client) => Promise<T>): Promise<T> => {
     const client = new pg.Client({ connectionString: postgres.adminUrl(database) });
     await client.connect();
     try {
       await client.query('SET ROLE torghut_owner');
-      await work(client);
+      return await work(client);
     } finally {
       await client.end();
     }
@@ -172,10 +187,13 @@ export const startWorld = async (machine: Machine): Promise<World> => {
     ],
     alpaca,
     lean,
+    pastSessions: fallbackCalendar(newYorkDate(startedAt - 600 * hour), newYorkDate(startedAt - 24 * hour))
+      .filter((day): day is TradingDay => day.kind !== 'closed' && day.closeAt < startedAt - 20 * minute)
+      .toReversed(),
     openMarket: () =>
       asOwner(async (client) => {
         const day = (at: Instant): string => newYorkDate(at);
-        const dates = fallbackCalendar(day(startedAt - 240 * hour), day(startedAt + 960 * hour));
+        const dates = fallbackCalendar(day(startedAt - 600 * hour), day(startedAt + 960 * hour));
         await saveCalendar(
           client,
           dates.map(({ date }) => calendar(date)),
@@ -214,6 +232,15 @@ export const startWorld = async (machine: Machine): Promise<World> => {
              FROM unnest($2::uuid[]) AS strategy_pk`,
           [account, rows.map(({ strategy_pk }) => strategy_pk), at],
         );
+      }),
+    researchRuns: () =>
+      asOwner(async (client) => {
+        const { rows } = await client.query<ResearchRunRow>(
+          `SELECT run_id, status, no_signal_reason, failure_code, failure_detail, window_end, manifest_sha256
+             FROM research_runs WHERE account_label = $1 ORDER BY window_end DESC, created_at DESC`,
+          [account],
+        );
+        return rows;
       }),
     stream: (...rows) => insertStream(clickhouse, rows),
   };

@@ -237,7 +237,7 @@ describe('TorghutFunction', () => {
           {
             Effect: 'Allow',
             Action: 's3:PutObject',
-            Resource: ['/datasets/*', '/evidence/*'].map((keys) => ({
+            Resource: ['/datasets/*', '/evidence/*', '/work/*'].map((keys) => ({
               'Fn::Join': ['', [{ 'Fn::GetAtt': ['EvidenceBucket', 'Arn'] }, keys]],
             })),
           },

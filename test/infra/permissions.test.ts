@@ -77,7 +77,7 @@ const reads = (secret: string) =>
   ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'].map((action) => `${action} ${secret}`);
 const everyQueue = ['LeanExecutionQueue', 'AlpacaExecutionQueue', 'OrderFollowUpQueue'].flatMap(sends);
 const evidenceObjects = (action: string) =>
-  ['evidence', 'datasets'].map((prefix) => `${action} EvidenceBucket/${prefix}/*`);
+  ['evidence', 'datasets', 'work'].map((prefix) => `${action} EvidenceBucket/${prefix}/*`);
 const readsEvidence = [...evidenceObjects('s3:GetObject'), 's3:ListBucket EvidenceBucket'];
 const signsEvidence = ['kms:Sign EvidenceSigningKey', 'kms:GetPublicKey EvidenceSigningKey'];
 const signsIn = ['rds-db:connect proxy/torghut_app'];

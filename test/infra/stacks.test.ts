@@ -285,6 +285,27 @@ describe('schedules', () => {
   });
 });
 
+it('lets a step of a research run wait for its turn while another run has the function', () => {
+  const { DefinitionString } = stage.runtime.findResources('AWS::StepFunctions::StateMachine')[researchLaneLogicalId]!
+    .Properties as { readonly DefinitionString: { readonly 'Fn::Join': readonly [string, readonly unknown[]] } };
+  const text = DefinitionString['Fn::Join'][1].map((part) => (typeof part === 'string' ? part : 'arn')).join('');
+  type States = Readonly<
+    Record<string, { readonly Type: string; readonly ItemProcessor?: { readonly States: States } }>
+  >;
+  const tasksOf = (states: States): readonly (readonly [string, unknown])[] =>
+    Object.entries(states).flatMap(([name, state]) =>
+      state.Type === 'Task' ? [[name, state] as const] : tasksOf(state.ItemProcessor?.States ?? {}),
+    );
+  const tasks = tasksOf((JSON.parse(text) as { readonly States: States }).States);
+  expect(tasks).toHaveLength(6);
+  for (const [name, task] of tasks)
+    expect(task, name).toMatchObject({
+      Retry: expect.arrayContaining([
+        expect.objectContaining({ ErrorEquals: ['Lambda.TooManyRequestsException'], MaxAttempts: 10 }),
+      ]) as unknown,
+    });
+});
+
 describe('operator', () => {
   it('answers only requests that are signed, but for the probe that says it runs', () => {
     const routes = Object.values(stage.operator.findResources('AWS::ApiGatewayV2::Route')) as {

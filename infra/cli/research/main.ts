@@ -1,4 +1,5 @@
-import { foundWords } from '../options.ts';
+import { runCommand } from '../ledger-connection.ts';
+import { foundWords, UsageError } from '../options.ts';
 
 /** `npx torghut research <word>`. */
 const usage = `usage: npx torghut research run | redrive [options]
@@ -12,11 +13,16 @@ const words: Readonly<Record<string, () => Promise<(rest: readonly string[]) => 
 };
 
 const [word, ...rest] = process.argv.slice(2);
-if (word === '--help') {
-  console.log(usage);
-} else if (word !== undefined && Object.hasOwn(words, word)) {
-  process.exitCode = (await (await words[word]?.())?.(rest)) ?? 2;
-} else {
-  console.error(`expected run or redrive, found ${foundWords(word === undefined ? [] : [word])}\n${usage}`);
-  process.exitCode = 2;
-}
+await runCommand(async () => {
+  if (word === '--help') {
+    console.log(usage);
+    return;
+  }
+  const load = word === undefined || !Object.hasOwn(words, word) ? undefined : words[word];
+  if (load === undefined)
+    throw new UsageError(
+      `expected ${Object.keys(words).join(' or ')}, found ${foundWords(word === undefined ? [] : [word])}; --help lists the words`,
+    );
+  const command = await load();
+  process.exitCode = await command(rest);
+});

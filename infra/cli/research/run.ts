@@ -1,8 +1,8 @@
+import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   asTicker,
-  hashJson,
   minute,
   parseSettings,
   toText,
@@ -17,6 +17,7 @@ import {
   type LaneStrategy,
   type ResearchArtifact,
   type ResearchArtifactName,
+  type SnapshotArchive,
 } from '@torghut/domain/research';
 import {
   createMemoryTelemetry,
@@ -26,7 +27,6 @@ import {
   fixedCredentials,
   postgresGateEvidence,
   postgresResearchLedger,
-  postgresSnapshotArchive,
   prepareLedger,
   publicKeyPath,
   systemClock,
@@ -140,6 +140,11 @@ const strategiesFor = (
         ? `expected an enabled strategy for ${timeframe} bars in the catalog, found none`
         : `--strategy: expected one of ${catalog.map(({ strategyId }) => strategyId).join(', ')}, found "${id}"`,
     );
+  const other = found.find(({ baseTimeframe }) => baseTimeframe !== timeframe);
+  if (other !== undefined)
+    throw new UsageError(
+      `--strategy: expected one for ${timeframe} bars, found ${other.strategyId}, which is for ${other.baseTimeframe} bars`,
+    );
   return found.map(laneStrategy);
 };
 
@@ -161,9 +166,20 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-/** What a directory is, so that runs over others are runs of their own. */
-const accountOf = ({ symbols, sessions, frequency }: BarSet): AccountLabel =>
-  `research-${hashJson({ symbols: [...symbols], dates: sessions.map(({ date }) => date), frequency }).slice(0, 12)}` as AccountLabel;
+/** What is evaluated, by its content: runs over other bars, or of other candidates, are runs of their own. */
+const accountOf = ({ symbols, sessions, frequency }: BarSet, candidates: number): AccountLabel => {
+  const hash = createHash('sha256').update(`${frequency}|${symbols.join()}|${candidates}`);
+  for (const { date, symbols: traded } of sessions)
+    for (const [symbol, { bars, quotes }] of traded) {
+      hash.update(`|${date}|${symbol}`);
+      for (const column of Object.values({ ...bars, ...quotes }) as readonly Float64Array[])
+        hash.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength));
+    }
+  return `research-${hash.digest('hex').slice(0, 16)}` as AccountLabel;
+};
+
+/** Bars forget nothing, so nothing is archived: another directory's session of the same day is another session. */
+const noArchive: SnapshotArchive = { find: () => Promise.resolve([]), keep: () => Promise.resolve() };
 
 const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise<Hash>): Promise<number> => {
   const all = await readBars(words.bars, words.symbols === null ? {} : { symbols: words.symbols });
@@ -173,13 +189,13 @@ const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise
   const strategies = strategiesFor(await deployedCatalog(), words.strategy, timeframe);
   const last = bars.sessions.at(-1)?.day;
   if (last === undefined) throw new BarsError(`${words.bars}: expected at least one session, found none`);
-  const account = accountOf(bars);
+  const account = accountOf(bars, words.candidates);
   await mkdir(data, { recursive: true });
 
   print(
     `${bars.symbols.length} symbols, ${bars.sessions.length} sessions of ${bars.frequency} bars from ${words.bars}`,
   );
-  print('synthesizing the template for the hash of the code, starting PostgreSQL');
+  print('reading the hash of the code off the template, starting PostgreSQL');
   const [codeHash, postgres] = await Promise.all([
     codeHashOf(),
     startPostgres({ dataDir: join(data, 'postgres'), persistent: true }),
@@ -226,7 +242,7 @@ const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise
       });
       const ports: LanePorts = {
         source: barsSource(bars),
-        archive: postgresSnapshotArchive(pool),
+        archive: noArchive,
         facts: barsFacts(bars, strategies),
         store,
         signer,
@@ -258,7 +274,7 @@ const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise
           print(
             `  npx torghut verify ${result.runId} --evidence ${data} --key ${publicKeyPath(join(data, 'signing-key.pem'))} --at ${toText(last.closeAt + minute)}`,
           );
-      return results.some(({ kind }) => kind === 'failed' || kind === 'unresolved') ? 1 : 0;
+      return results.every(wasEvaluated) ? 0 : 1;
     } finally {
       await pool.end();
     }
@@ -267,12 +283,19 @@ const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise
   }
 };
 
+/** Whether a verdict stands, of now or of an earlier run over the same bars. */
+const wasEvaluated = (result: LaneResult): boolean =>
+  result.kind === 'closed' || (result.kind === 'final' && result.status === 'completed');
+
+const tellOf = (result: Exclude<LaneResult, { readonly kind: 'closed' }>): string => {
+  if (result.kind === 'final') return `ended before: ${result.status}; its evidence and rows stand`;
+  return result.kind === 'skipped' ? `skipped: ${result.reason}: ${result.detail}` : `${result.kind}: ${result.detail}`;
+};
+
 const show = async (result: LaneResult, store: EvidenceReads): Promise<void> => {
   print('');
   if (result.kind !== 'closed') {
-    const detail =
-      result.kind === 'skipped' ? `${result.reason}: ${result.detail}` : 'detail' in result ? result.detail : '';
-    print(`${'runId' in result ? `run ${result.runId}` : result.strategyId}: ${result.kind} ${detail}`);
+    print(`${'runId' in result ? `run ${result.runId}` : result.strategyId} ${tellOf(result)}`);
     return;
   }
   const read = await artifactReader(store, result.manifestKey);

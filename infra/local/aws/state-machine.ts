@@ -8,7 +8,22 @@ import * as z from 'zod';
 const catcher = z.strictObject({
   ErrorEquals: z.tuple([z.literal('States.ALL')]),
   Next: z.string(),
-  ResultPath: z.string().optional(),
+  ResultPath: z.string().nullable().optional(),
+});
+/** Retries of the service's own faults, which do not happen here. Those of other errors would change what runs. */
+const retrier = z.strictObject({
+  ErrorEquals: z.array(
+    z.enum([
+      'Lambda.ClientExecutionTimeoutException',
+      'Lambda.ServiceException',
+      'Lambda.AWSLambdaException',
+      'Lambda.SdkClientException',
+      'Lambda.TooManyRequestsException',
+    ]),
+  ),
+  IntervalSeconds: z.int().positive().optional(),
+  MaxAttempts: z.int().min(0).optional(),
+  BackoffRate: z.number().min(1).optional(),
 });
 const transition = { Next: z.string().optional(), End: z.literal(true).optional(), Comment: z.string().optional() };
 
@@ -17,7 +32,7 @@ const taskSchema = z.strictObject({
   Resource: z.string(),
   Parameters: z.record(z.string(), z.unknown()).optional(),
   ResultPath: z.string().nullable().optional(),
-  Retry: z.array(z.looseObject({ ErrorEquals: z.array(z.string()) })).optional(),
+  Retry: z.array(retrier).optional(),
   Catch: z.array(catcher).optional(),
   ...transition,
 });
@@ -107,13 +122,18 @@ const read = (path: string, input: unknown, context: Context): unknown => {
   }, root);
 };
 
-/** A payload template: `name.$` takes its value from a path. */
-const fill = (template: Readonly<Record<string, unknown>>, input: unknown, context: Context): unknown =>
-  Object.fromEntries(
-    Object.entries(template).map(([name, value]) =>
-      name.endsWith('.$') ? [name.slice(0, -2), read(String(value), input, context)] : [name, value],
+/** A payload template: `name.$` takes its value from a path, at any depth. */
+const fill = (template: unknown, input: unknown, context: Context): unknown => {
+  if (typeof template !== 'object' || template === null) return template;
+  if (Array.isArray(template)) return template.map((one: unknown) => fill(one, input, context));
+  return Object.fromEntries(
+    Object.entries(template).map(([name, value]: [string, unknown]) =>
+      name.endsWith('.$')
+        ? [name.slice(0, -2), read(String(value), input, context)]
+        : [name, fill(value, input, context)],
     ),
   );
+};
 
 /** Where a result goes: in place of the input, nowhere, or into one field of it. */
 const place = (input: unknown, result: unknown, path: string | null | undefined): unknown => {
@@ -123,7 +143,12 @@ const place = (input: unknown, result: unknown, path: string | null | undefined)
   if (field === undefined) return result;
   if (deeper.length > 0)
     throw new ExecutionFailed('States.Runtime', `expected a result path of one field, found ${path}`);
-  return { ...(input as object), [field]: result };
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    throw new ExecutionFailed(
+      'States.ResultPathMatchFailure',
+      `expected an object to put ${path} into, found ${JSON.stringify(input)}`,
+    );
+  return { ...input, [field]: result };
 };
 
 const failureOf = (error: unknown): ExecutionFailed => {
@@ -155,6 +180,8 @@ const runStates = async (
       const caught = 'Catch' in state ? state.Catch?.[0] : undefined;
       if (caught === undefined) throw error;
       const { error: Error, cause: Cause } = failureOf(error);
+      // What the service cannot make sense of ends the execution, whatever is caught.
+      if (Error === 'States.Runtime') throw error;
       value = place(value, { Error, Cause }, caught.ResultPath);
       next = caught.Next;
     }
@@ -183,7 +210,7 @@ const runState = async (state: Working, input: unknown, context: Context, invoke
 };
 
 /**
- * Runs a definition to its end. Retries are those of the service's own faults, which do not happen here.
+ * Runs a definition to its end.
  * @throws ExecutionFailed
  */
 export const execute = async (

@@ -53,6 +53,7 @@ export const barsSource = (bars: BarSet): SessionSource => {
     };
   };
   return {
+    keepsMs: Infinity,
     sessionsWithBars: ({ sessions }) => {
       const present = new Set(bars.sessions.map(({ date }) => date));
       return Promise.resolve({

@@ -15,6 +15,28 @@ export interface ThreadOptions {
 
 const threadFile = new URL('./task-thread.ts', import.meta.url);
 
+/** A thread, and how it came to an end that nobody asked for. */
+interface Runner {
+  readonly thread: Worker;
+  readonly died: Promise<never>;
+}
+
+const startRunner = (input: EvaluationInput, plan: CountedPlan): Runner => {
+  const thread = new Worker(threadFile, {
+    workerData: { input, plan },
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
+  const died = new Promise<never>((_, reject) => {
+    thread.once('error', reject);
+    thread.once('exit', (code) => {
+      reject(new Error(`expected a thread that goes on, found one that ended with exit code ${code}`));
+    });
+  });
+  // Whoever next hands it a task hears of it; a thread without a task must not end the process.
+  died.catch(() => undefined);
+  return { thread, died };
+};
+
 /** Threads of this machine that run the tasks of one plan, until they are closed. */
 export interface TaskThreads {
   readonly execute: TaskExecutor;
@@ -29,35 +51,27 @@ export interface TaskThreads {
 export const taskThreads = (input: EvaluationInput, options: ThreadOptions = {}): TaskThreads => {
   const common = sharedInput(input);
   const count = options.threads ?? availableParallelism();
-  let threads: { readonly plan: CountedPlan; readonly workers: readonly Worker[] } | null = null;
+  let threads: { readonly plan: CountedPlan; readonly runners: readonly Runner[] } | null = null;
   const close = async (): Promise<void> => {
-    const ended = threads?.workers.map((thread) => thread.terminate()) ?? [];
+    const ended = threads?.runners.map(({ thread }) => thread.terminate()) ?? [];
     threads = null;
     await Promise.all(ended);
   };
-  const workersFor = async (plan: CountedPlan): Promise<readonly Worker[]> => {
+  const runnersFor = async (plan: CountedPlan): Promise<readonly Runner[]> => {
     if (threads !== null && threads.plan !== plan) await close();
     threads ??= {
       plan,
-      workers: Array.from(
-        { length: count },
-        () =>
-          new Worker(threadFile, {
-            workerData: { input: common, plan },
-            execArgv: ['--disable-warning=ExperimentalWarning'],
-          }),
-      ),
+      runners: Array.from({ length: count }, () => startRunner(common, plan)),
     };
-    return threads.workers;
+    return threads.runners;
   };
   const execute: TaskExecutor = async (plan, tasks: readonly Task[]) => {
     const results: TaskResult[] = [];
     let [next, done] = [0, 0];
-    const work = async (thread: Worker): Promise<void> => {
+    const work = async ({ thread, died }: Runner): Promise<void> => {
       for (let index = next++; index < tasks.length; index = next++) {
         thread.postMessage(tasks[index]);
-        // An error in the thread's own code rejects this wait.
-        const [answer] = (await once(thread, 'message')) as [ThreadAnswer];
+        const [answer] = (await Promise.race([once(thread, 'message'), died])) as [ThreadAnswer];
         if (!answer.ok) throw new Error(`task ${index} failed: ${answer.message}`);
         results[index] = answer.result;
         done += 1;
@@ -65,7 +79,7 @@ export const taskThreads = (input: EvaluationInput, options: ThreadOptions = {})
       }
     };
     try {
-      await Promise.all((await workersFor(plan)).map(work));
+      await Promise.all((await runnersFor(plan)).map(work));
     } catch (error) {
       // A thread in the middle of a task cannot take another one.
       await close();

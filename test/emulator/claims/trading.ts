@@ -5,7 +5,7 @@ import {
   SetQueueAttributesCommand,
 } from '@aws-sdk/client-sqs';
 import { type ExecutionAdapter, type Instant, minute, second, toText } from '@torghut/domain';
-import { functionNames, queues, type ScheduledFunction, schedules as scheduleTable } from '@torghut/domain/contract';
+import { functionNames, queues } from '@torghut/domain/contract';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { deadLetterLogicalId, functionLogicalId } from '../../../infra/constructs/logical-id.ts';
@@ -37,7 +37,7 @@ const statusSchema = z.object({ last_cycle: runSchema, last_order_sync: runSchem
 const reconciledSchema = z.object({ checked: z.number(), breaks: z.number() });
 
 /** A tick of EventBridge Scheduler in the emulator takes up to ten seconds; a cold start and the work come on top. */
-const scheduleSeconds = 40;
+export const scheduleSeconds = 40;
 
 /** An answer of the API. @throws ClaimFailed unless it is 200 */
 export const answerOf = async ({ api }: Emulation, path: string): Promise<unknown> => {
@@ -57,8 +57,8 @@ const executionOf = (emulation: Emulation, symbol: string): Promise<Execution> =
   });
 
 /**
- * The command an operator runs after a rollout. The emulator keeps no embedded metrics, and no research lane has run:
- * what comes of those may be unknown, everything else has to be shown.
+ * The command an operator runs after a rollout. The emulator keeps no embedded metrics, and no run of the
+ * research lane had anything to evaluate: what comes of those may be unknown, everything else has to be shown.
  */
 const verification = async ({ machine, endpoint }: Emulation): Promise<string> => {
   const { code, output } = await machine.commands.run({
@@ -170,7 +170,7 @@ export const tradingClaims = (emulation: Emulation): readonly Claim[] => {
     {
       title: 'a scheduled cycle fires, and its order goes through SQS to LEAN',
       prove: async () => {
-        for (const name of Object.keys(scheduleTable) as ScheduledFunction[]) await schedules.pause(name);
+        await schedules.pauseAll();
         const execution = await tradeOnce(emulation, first);
         routedBy(execution, 'lean', 0);
         return provenance(execution);

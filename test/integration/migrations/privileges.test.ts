@@ -23,7 +23,12 @@ describe('privileges of the runtime role', () => {
     const { rows } = await db.readonly.query<{ table: string }>(
       `SELECT relname AS table FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
     );
-    const written = new Set<string>([...sampleTables, 'schema_migrations', 'order_state_transitions', 'research_chain']);
+    const written = new Set<string>([
+      ...sampleTables,
+      'schema_migrations',
+      'order_state_transitions',
+      'research_chain',
+    ]);
     expect(new Set(rows.map(({ table }) => table))).toEqual(written);
   });
 

@@ -29,10 +29,10 @@ export class EvidenceConflict extends Error {
 /** Where a dataset's snapshot of one symbol and session is kept, by its content. */
 export const snapshotKey = (sha256: string): string => `datasets/${sha256}.bin`;
 
-const keyPattern = /^(?:evidence|datasets)(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/;
+const keyPattern = /^(?:evidence|datasets|work)(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/;
 
-/** @throws RangeError unless it is a path below one of the store's two folders, which no key of ours ever leaves */
+/** @throws RangeError unless it is a path below one of the store's folders, which no key of ours ever leaves */
 export const requireEvidenceKey = (key: string): string => {
-  if (!keyPattern.test(key)) throw new RangeError(`expected a key below evidence/ or datasets/, found "${key}"`);
+  if (!keyPattern.test(key)) throw new RangeError(`expected a key below evidence/, datasets/ or work/, found "${key}"`);
   return key;
 };

@@ -138,6 +138,16 @@ export const verifyRun = async (
   if (manifest.run_id !== runId)
     found('manifest_malformed', first.key, `expected the manifest of run ${runId}, found that of ${manifest.run_id}`);
 
+  // One of two artifacts of a name would be signed, and the other one read.
+  const names = manifest.artifacts.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined)
+    found('manifest_malformed', first.key, `expected one artifact of a name, found ${twice} more than once`);
+  for (const { name, key, sha256: digest } of manifest.artifacts) {
+    const expected = `evidence/${runId}/${name}-${digest}.json`;
+    if (key !== expected) found('manifest_malformed', first.key, `expected ${expected}, found ${key}`);
+  }
+
   const contents = new Map<ArtifactName, Uint8Array>();
   for (const listed of manifest.artifacts) {
     const bytes = await store.get(listed.key);

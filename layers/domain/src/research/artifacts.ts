@@ -66,30 +66,36 @@ const trialSchema = z.strictObject({
 });
 
 /** What a run was evaluated on: rows of one session and symbol each, stored under the hash of their bytes. */
-export const datasetSchema = z.strictObject({
-  schema_version: z.literal('torghut.dataset.v1'),
-  /** `datasetHashOf` the snapshots. */
-  dataset_hash: hash,
-  timeframe: z.string().min(1),
-  evidence_class: z.enum(evidenceClasses),
-  /** Contract its features were recorded under. */
-  feature_contract_version: z.string().min(1),
-  feature_contract_hash: hash,
-  dataset_from: instantText,
-  dataset_to: instantText,
-  /** By session, then symbol. */
-  snapshots: z.array(
-    z.strictObject({
-      session_date: dateText,
-      symbol: z.string().min(1),
-      rows: count,
-      sha256: hash,
-      bytes: count,
-      /** To say where altered bytes were altered. */
-      locators: z.array(z.tuple([count, count])),
-    }),
-  ),
-});
+export const datasetSchema = z
+  .strictObject({
+    schema_version: z.literal('torghut.dataset.v1'),
+    /** `datasetHashOf` the snapshots. */
+    dataset_hash: hash,
+    timeframe: z.string().min(1),
+    evidence_class: z.enum(evidenceClasses),
+    /** Contract its features were recorded under. */
+    feature_contract_version: z.string().min(1),
+    feature_contract_hash: hash,
+    dataset_from: instantText,
+    dataset_to: instantText,
+    /** By session, then symbol. */
+    snapshots: z.array(
+      z.strictObject({
+        session_date: dateText,
+        symbol: z.string().min(1),
+        rows: count,
+        sha256: hash,
+        bytes: count,
+        /** To say where altered bytes were altered. */
+        locators: z.array(z.tuple([count, count])),
+      }),
+    ),
+  })
+  // Whoever reads a dataset is shown what its name says, or nothing.
+  .refine(({ dataset_hash, snapshots }) => datasetHashOf(snapshots) === dataset_hash, {
+    path: ['dataset_hash'],
+    error: 'expected the hash of the snapshots that are listed',
+  });
 
 /** Name of a dataset by its content: the ordered list of what it consists of. */
 export const datasetHashOf = (

@@ -3,7 +3,7 @@ import { checkArtifact } from '../evidence/manifest.ts';
 import { locatorsOf } from '../evidence/locate.ts';
 import { snapshotKey, type EvidenceReads } from '../evidence/store.ts';
 import { featureContractHash, featureContractVersion } from '../features/contract.ts';
-import { toText } from '../instant.ts';
+import { toText, type Instant } from '../instant.ts';
 import { datasetHashOf, type ResearchArtifact } from './artifacts.ts';
 import type { EvaluationInput } from './evaluation-input.ts';
 import { decodeSnapshot, symbolDataOf, type SessionSnapshot, type StoredSnapshot } from './snapshot.ts';
@@ -16,6 +16,10 @@ export interface DatasetTraits {
   readonly evidenceClass: EvidenceClass;
 }
 
+/** End of the last bar; the opening of a session without one. */
+const endOf = ({ bars: { start }, barMs, session }: SessionSnapshot): Instant =>
+  start.length === 0 ? session.openAt : (start.at(-1) ?? 0) + barMs;
+
 /** The list of what a dataset consists of, as it is stored: by session, then symbol. */
 export const datasetArtifactOf = (
   snapshots: readonly StoredSnapshot[],
@@ -25,8 +29,8 @@ export const datasetArtifactOf = (
     ({ snapshot: a }, { snapshot: b }) =>
       a.session.openAt - b.session.openAt || (a.symbol < b.symbol ? -1 : a.symbol > b.symbol ? 1 : 0),
   );
-  const [first, last] = [ordered[0], ordered.at(-1)];
-  if (first === undefined || last === undefined) throw new RangeError('expected at least one snapshot, found none');
+  const [first] = ordered;
+  if (first === undefined) throw new RangeError('expected at least one snapshot, found none');
   const entries = ordered.map(({ snapshot: { session, symbol, bars }, sha256, bytes }) => ({
     session_date: session.date,
     symbol,
@@ -43,7 +47,8 @@ export const datasetArtifactOf = (
     feature_contract_version: featureContractVersion,
     feature_contract_hash: featureContractHash,
     dataset_from: toText(first.snapshot.session.openAt),
-    dataset_to: toText(last.snapshot.session.closeAt),
+    // The end of the last bar: a session that goes on is not known to its close.
+    dataset_to: toText(Math.max(first.snapshot.session.openAt, ...ordered.map(({ snapshot }) => endOf(snapshot)))),
     snapshots: entries,
   };
 };

@@ -34,6 +34,8 @@ export type SessionRead =
 
 /** Where research finds sessions (ClickHouse). */
 export interface SessionSource {
+  /** How long ago a session may have opened of which everything is still there, ms; Infinity for one that forgets nothing. */
+  readonly keepsMs: number;
   /** Which of the sessions hold a bar of any symbol: the stream forgets its rows after a while. */
   sessionsWithBars(
     query: Omit<SessionQuery, 'session' | 'to'> & { readonly sessions: readonly Session[] },

@@ -116,7 +116,8 @@ export const decodeSnapshot = (bytes: Uint8Array): DecodedSnapshot => {
     return malformed(`expected ${expected} bytes for ${rows} rows of ${columns.length} columns, found ${bytes.length}`);
   const column = (name: string): Float64Array => {
     const start = from + allColumns.indexOf(name) * rows * bytesPerValue;
-    const copy = bytes.slice(start, start + rows * bytesPerValue);
+    // Not the method of the bytes: that of a Buffer gives a view.
+    const copy = Uint8Array.prototype.slice.call(bytes, start, start + rows * bytesPerValue);
     return inFileOrder(new Float64Array(copy.buffer, copy.byteOffset, rows));
   };
   return {
