@@ -72,14 +72,15 @@ export const collectSnapshots = async (request: DatasetRequest, ports: DatasetPo
     fresh.push(...found.snapshots);
   }
   for (const { sha256, bytes } of fresh) await ports.store.put(snapshotKey(sha256), bytes);
-  const isFinished = ({ snapshot }: StoredSnapshot): boolean => snapshot.session.closeAt + settledAfterMs <= now;
-  const finished = fresh.filter(isFinished);
+  const finished = fresh.filter(({ snapshot }) => snapshot.session.closeAt + settledAfterMs <= now);
   if (finished.length > 0) await ports.archive.keep(windowSize, finished.map(archiveRow));
   // Of two that archive the same session the first one stands, for both.
   const kept = finished.length === 0 ? known : await ports.archive.find(windowSize, dates, symbols);
   const loaded = await loadSnapshots({ snapshots: kept.map(listed) }, ports.store);
   if (!loaded.ok) return { ok: false, detail: `${loaded.code}: ${loaded.key}: ${loaded.detail}` };
-  return { ok: true, snapshots: [...loaded.snapshots.map(storedSnapshot), ...fresh.filter((one) => !isFinished(one))] };
+  const inArchive = new Set(kept.map(({ date, symbol }) => keyOf(date, symbol)));
+  const others = fresh.filter(({ snapshot: { session, symbol } }) => !inArchive.has(keyOf(session.date, symbol)));
+  return { ok: true, snapshots: [...loaded.snapshots.map(storedSnapshot), ...others] };
 };
 
 const readSession = async (

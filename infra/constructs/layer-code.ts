@@ -133,12 +133,21 @@ const readersOfCommon = 3;
 /** Sources of our own, relative to the root, that lie in small files which several functions read. */
 const scatteredSources = (code: Bundle): readonly string[] => {
   const readers = functionNames.map((name) => reachedFrom(code, outputOf(name)));
+  const { outputs } = code.metafile;
+  // A small file may bring a large package along: whoever does not read it must not read that either.
+  const bringsPackages = (path: string): boolean =>
+    [...reachedFrom(code, path)].some(
+      (reached) =>
+        !readers.every((read) => read.has(reached)) &&
+        Object.keys(outputs[reached]?.inputs ?? {}).some((input) => input.includes('node_modules/')),
+    );
   return Object.entries(code.metafile.outputs)
     .filter(
       ([path, { bytes, entryPoint }]) =>
         entryPoint === undefined &&
         bytes < smallestFile &&
-        readers.filter((read) => read.has(path)).length >= readersOfCommon,
+        readers.filter((read) => read.has(path)).length >= readersOfCommon &&
+        !bringsPackages(path),
     )
     .flatMap(([, { inputs }]) => Object.entries(inputs))
     .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && path.startsWith('layers/'))

@@ -7,6 +7,7 @@ export type { RateLimit } from './alpaca/rate-limit.ts';
 export * from './alpaca/reads.ts';
 export * from './alpaca/venue.ts';
 export * from './aws/clients.ts';
+export * from './aws/evidence-clients.ts';
 export * from './aws/event-bus.ts';
 export * from './aws/credentials.ts';
 export * from './aws/kms-signer.ts';

@@ -11,7 +11,13 @@ import { loadableCode, packagesToLoad } from './loaded-code.ts';
 const sourceRoot = join(import.meta.dirname, '..', '..', '..');
 
 /** Something to import beside our functions, bundled as they are. */
-const peerNames = ['bare-handler', 'bare-packages', 'bare-packages-and-clickhouse'] as const;
+const peerNames = [
+  'bare-handler',
+  'bare-packages',
+  'bare-packages-and-clickhouse',
+  'bare-packages-and-evidence',
+  'bare-packages-and-clickhouse-and-evidence',
+] as const;
 export type PeerName = (typeof peerNames)[number];
 
 /** Everything that is deployed as code, bundled and laid out as Lambda would. */
@@ -63,5 +69,9 @@ export const packagesOf = (
 };
 
 /** The peer that loads the packages of a function and nothing else. */
-export const barePeerOf = (code: DeployedCode, name: FunctionName): PeerName =>
-  packagesOf(code, name).includes('@clickhouse/client') ? 'bare-packages-and-clickhouse' : 'bare-packages';
+export const barePeerOf = (code: DeployedCode, name: FunctionName): PeerName => {
+  const packages = packagesOf(code, name);
+  const clickhouse = packages.includes('@clickhouse/client') ? '-and-clickhouse' : '';
+  const evidence = packages.includes('@aws-sdk/client-s3') ? '-and-evidence' : '';
+  return `bare-packages${clickhouse}${evidence}`;
+};

@@ -56,7 +56,7 @@ describe('torghut research run', () => {
     expect(printed).toMatch(/npx torghut verify [0-9a-f]{24} --evidence /);
 
     printed = '';
-    expect(await evaluate()).toBe(0);
+    expect(await evaluate('--candidates', '2')).toBe(0);
     expect(printed).toMatch(/^run [0-9a-f]{24} ended before: completed/m);
   }, 60_000);
 

@@ -1,5 +1,6 @@
 import type { EvidenceStore, Signer } from '@torghut/domain/evidence';
-import { createKmsClient, createS3Client, type AwsClientOptions } from '../aws/clients.ts';
+import type { AwsClientOptions } from '../aws/clients.ts';
+import { createKmsClient, createS3Client } from '../aws/evidence-clients.ts';
 import { kmsSigner } from '../aws/kms-signer.ts';
 import { s3EvidenceStore } from '../aws/s3-evidence-store.ts';
 
