@@ -29,6 +29,18 @@ describe('a simulated run', () => {
     expect(new Set(first.values()).size).toBe(seeds.length);
   }, 300_000);
 
+  it('takes the same course whether venues are reached over connections or not', async () => {
+    const laboratory = await openLaboratory(servers);
+    try {
+      for (const seed of seeds) {
+        const { traceHash } = await laboratory.run({ seed, connects: true });
+        expect((await laboratory.run({ seed, connects: false })).traceHash).toBe(traceHash);
+      }
+    } finally {
+      await laboratory.close();
+    }
+  }, 300_000);
+
   it('takes the same course when it is run again with everything named that was in it', async () => {
     const laboratory = await openLaboratory(servers);
     try {

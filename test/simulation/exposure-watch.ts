@@ -28,6 +28,11 @@ interface Suspicion {
   readonly order: TwinOrder;
   readonly at: Instant;
   readonly held: ReadonlySet<string>;
+  readonly excess: Excess;
+}
+
+interface Excess {
+  readonly of: 'money' | 'symbols' | 'shares';
   readonly detail: string;
 }
 
@@ -65,12 +70,12 @@ export class ExposureWatch {
     if (this.#unexpected.has(order.clientOrderId)) return;
     const { cash, positions } = twins.alpaca.holdings();
     const open = twins.alpaca.orders().filter((one) => this.#isExpected(one) && !isTerminal(one));
-    const detail =
+    const excess =
       order.side === 'buy'
         ? this.#tooMuch(order, open, { cash: decimal(cash), positions }, scheduler.now())
         : oversold(order, open, positions);
-    if (detail !== null)
-      this.#suspicions.push({ order, at: scheduler.now(), held: new Set(Object.keys(positions)), detail });
+    if (excess !== null)
+      this.#suspicions.push({ order, at: scheduler.now(), held: new Set(Object.keys(positions)), excess });
   }
 
   /** What no surprise explains of the orders that came since it was last asked. */
@@ -80,7 +85,10 @@ export class ExposureWatch {
     const breaches: Breach[] = [];
     for (const one of suspicions)
       if (!(await this.#isExcused(one, world)))
-        breaches.push({ invariant: 'exposure_within_caps', detail: `${one.order.clientOrderId}: ${one.detail}` });
+        breaches.push({
+          invariant: 'exposure_within_caps',
+          detail: `${one.order.clientOrderId}: ${one.excess.detail}`,
+        });
     return breaches;
   }
 
@@ -93,7 +101,7 @@ export class ExposureWatch {
     open: readonly TwinOrder[],
     { cash, positions }: { readonly cash: Decimal; readonly positions: Readonly<Record<string, string>> },
     now: Instant,
-  ): string | null {
+  ): Excess | null {
     const { settings } = this.#scenario;
     const held = (symbol: string): Decimal => decimal(positions[symbol] ?? '0');
     const buying = (symbol: string): Decimal => remaining(open, symbol, 'buy');
@@ -109,15 +117,18 @@ export class ExposureWatch {
       if (!held(symbol).eq(zero) || buying(symbol).gt(zero)) engaged += 1;
     }
     const cap = equity.times(decimal(settings['TRADING_MAX_GROSS'] ?? defaultGross));
-    if (gross.gt(cap.times(priceTolerance))) return `gross ${decimalText(gross)} above ${decimalText(cap)}`;
+    if (gross.gt(cap.times(priceTolerance)))
+      return { of: 'money', detail: `gross ${decimalText(gross)} above ${decimalText(cap)}` };
     const most = Number(settings['TRADING_MAX_POSITIONS'] ?? defaultPositions);
     const wasEngaged =
       !held(order.symbol).minus(order.filledQty).eq(zero) ||
       open.some(({ id, symbol, side }) => id !== order.id && symbol === order.symbol && side === 'buy');
-    return !wasEngaged && engaged > most ? `${engaged} symbols, at most ${most} allowed` : null;
+    return !wasEngaged && engaged > most
+      ? { of: 'symbols', detail: `${engaged} symbols, at most ${most} allowed` }
+      : null;
   }
 
-  async #isExcused({ order, at, held }: Suspicion, { account, twins }: World): Promise<boolean> {
+  async #isExcused({ order, at, held, excess }: Suspicion, { account, twins }: World): Promise<boolean> {
     const { rows } = await this.#app.query<{ as_of: Instant; symbols: string[] }>(
       `SELECT known.as_of, ARRAY(SELECT p ->> 'symbol' FROM jsonb_array_elements(known.positions) AS p) AS symbols
          FROM broker_receipts r
@@ -137,7 +148,15 @@ export class ExposureWatch {
     const knownAt = known.as_of - Math.max(0, ...Object.values(this.#scenario.aheadMs));
     const expected = new Set(twins.alpaca.orders().flatMap((one) => (this.#isExpected(one) ? [one.id] : [])));
     const foreignFills = twins.alpaca.fills().flatMap((fill) => (expected.has(fill.orderId) ? [] : [fill.at]));
-    return [...this.#surprises, ...foreignFills].some((surprise) => surprise >= knownAt && surprise <= at);
+    const isSince = (moment: Instant): boolean => moment >= knownAt && moment <= at;
+    if ([...this.#surprises, ...foreignFills].some(isSince)) return true;
+    // A symbol that is being bought may be bought more of; the order that was buying it has just ended.
+    return (
+      excess.of === 'symbols' &&
+      twins.alpaca
+        .orders()
+        .some((one) => one.symbol === order.symbol && one.id !== order.id && isTerminal(one) && isSince(one.updatedAt))
+    );
   }
 }
 
@@ -152,7 +171,7 @@ const oversold = (
   { symbol }: TwinOrder,
   open: readonly TwinOrder[],
   positions: Readonly<Record<string, string>>,
-): string | null => {
+): Excess | null => {
   const left = decimal(positions[symbol] ?? '0').minus(remaining(open, symbol, 'sell'));
-  return left.lt(zero) ? `${symbol} is sold ${decimalText(left.abs())} shares short` : null;
+  return left.lt(zero) ? { of: 'shares', detail: `${symbol} is sold ${decimalText(left.abs())} shares short` } : null;
 };

@@ -1,6 +1,7 @@
+import { second } from '@torghut/domain';
 import { fixedCredentials } from '@torghut/platform';
 import { createClickHouse } from '@torghut/platform/clickhouse';
-import { openPool } from './database.ts';
+import { openPool, realTimeoutMs } from './database.ts';
 import { createLedger, dropLedger, forgetRuns, type DatabaseServer } from './ledger.ts';
 import { mutationKey, mutationOf } from './mutations.ts';
 import { runSeed, type RunOptions, type RunResult } from './run.ts';
@@ -38,8 +39,8 @@ export const openLaboratory = async ({ postgres, clickhouse }: Servers): Promise
       createClickHouse({
         url: clickhouse.url,
         credentials: fixedCredentials({ username: 'default', password: '' }),
+        timeoutSeconds: realTimeoutMs / second,
       }),
-      clickhouse,
     ),
     tables: (stream) => ({
       TRADING_SIGNAL_TABLE: `${databaseOf(clickhouse, stream)}.ta_signals`,

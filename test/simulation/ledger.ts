@@ -40,6 +40,12 @@ const repeatableIdentifiers = `
     END LOOP;
   END $$;`;
 
+/**
+ * Statements are planned once, when the tables are empty, for whatever account comes: by indices, as a planner does that
+ * knows of many accounts. For an empty table it would read the whole of it, and go on to when the table is full.
+ */
+const plannerSettings = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off', enable_bitmapscan: 'off' };
+
 /** Makes the database of one worker: the schema, the catalog, and identifiers that repeat. `change` alters the schema. */
 export const createLedger = async (server: DatabaseServer, name: string, change: string | null): Promise<void> => {
   const administrator = await clientOf(server, 'postgres', 'postgres');
@@ -58,8 +64,8 @@ export const createLedger = async (server: DatabaseServer, name: string, change:
     await syncCatalog(owner, catalog.entries, 'sync');
     await owner.query(repeatableIdentifiers);
     if (change !== null) await owner.query(change);
-    // Statements are prepared once, for whatever account comes.
-    await owner.query(`ALTER DATABASE ${name} SET plan_cache_mode = force_generic_plan`);
+    for (const [setting, value] of Object.entries(plannerSettings))
+      await owner.query(`ALTER DATABASE ${name} SET ${setting} = ${value}`);
     await owner.query('GRANT EXECUTE ON FUNCTION simulation_uuid() TO torghut_app');
   } finally {
     await owner.end();

@@ -1,19 +1,21 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseOptions, UsageError } from '../../infra/cli/options.ts';
 import { startClickHouse } from '../../infra/local/engines/clickhouse.ts';
 import { startPostgres } from '../../infra/local/engines/postgres.ts';
 import { openLaboratory, type Servers } from './laboratory.ts';
+import { readProgress, simulatedCodeHash, writeProgress, type Progress } from './progress.ts';
 import { shrink } from './shrink.ts';
-import { simulate, type Simulation } from './simulate.ts';
+import { emptyTally, simulate, simulationOf, tallied } from './simulate.ts';
 import { ingestStreams } from './streams.ts';
 
 const usage = `usage: npm run simulate -- [options]
   --seeds N       how many seeds, by default 100
   --from S        the first of them, by default 1
   --workers N     processes, by default one for each core
-  --json FILE     write {"seeds", "days", "steps", "faults", "violations"}
+  --json FILE     write {"seeds", "days", "steps", "faults", "violations"}, and now and then what is done
+  --resume        with --json: go on where FILE was left, by Ctrl-C or otherwise; not with other code or other seeds
   --seed K        run one seed only; when it fails, what it fails without is left out step by step
   --only NAMES    with --seed: leave out every fault, order, act and tick that is not named, separated by commas
   --trace         with --seed: print everything that happens`;
@@ -24,6 +26,7 @@ interface Arguments {
   readonly from: number;
   readonly workers: number;
   readonly json: string | null;
+  readonly resume: boolean;
   readonly seed: number | null;
   readonly only: ReadonlySet<string> | null;
   readonly trace: boolean;
@@ -36,6 +39,7 @@ const readArguments = (): Arguments => {
     from: { type: 'string', default: '1' },
     workers: { type: 'string', default: String(availableParallelism()) },
     json: { type: 'string' },
+    resume: { type: 'boolean', default: false },
     seed: { type: 'string' },
     only: { type: 'string' },
     trace: { type: 'boolean', default: false },
@@ -49,12 +53,15 @@ const readArguments = (): Arguments => {
   for (const name of ['trace', 'only'] as const)
     if (Boolean(values[name] ?? false) && values.seed === undefined)
       throw new UsageError(`--${name}: expected --seed K with it, found none`);
+  if (values.resume && values.json === undefined)
+    throw new UsageError('--resume: expected --json FILE with it, found none');
   return {
     help: values.help,
     seeds: count('seeds', values.seeds),
     from: count('from', values.from),
     workers: count('workers', values.workers),
     json: values.json ?? null,
+    resume: values.resume,
     seed: values.seed === undefined ? null : count('seed', values.seed),
     only: values.only === undefined ? null : new Set(values.only.split(',')),
     trace: values.trace,
@@ -109,35 +116,71 @@ const examine = async (
   }
 };
 
-const run = async (servers: Servers, { seeds, from, workers }: Arguments): Promise<Simulation> => {
+/** As a shell tells of a process that SIGINT ended. */
+const interruptedCode = 130;
+/** Seeds after which what is done is written. */
+const seedsUntilWritten = 200;
+
+/** Runs the seeds that are left of the range. Resolves with the exit code. */
+const run = async (
+  servers: Servers,
+  { from, seeds, workers, json }: Arguments,
+  code: string,
+  begun: Progress,
+): Promise<number> => {
   const startedAt = performance.now();
-  let done = 0;
-  let violations = 0;
-  let shownAt = startedAt;
-  const simulation = await simulate({
-    servers,
-    seeds: Array.from({ length: seeds }, (_, index) => from + index),
-    workers,
-    onReport: (report) => {
-      done += 1;
-      violations += report.violations.length;
-      const [first] = report.violations;
-      if (first !== undefined)
-        print(`seed ${report.seed}: ${first.invariant}: ${first.detail}; ${replayCommand(report.seed)}`);
-      const now = performance.now();
-      if (now - shownAt < 5_000 && done < seeds) return;
-      shownAt = now;
-      const rate = done / ((now - startedAt) / 1_000);
-      print(
-        `${done} of ${seeds} seeds, ${rate.toFixed(1)} seeds/s, ${violations} violations, ${Math.ceil((seeds - done) / rate)} s to go`,
-      );
-    },
+  const before = begun.tally.seeds;
+  const left = new Set(begun.left);
+  let { tally } = begun;
+  let shownAt = -Infinity;
+  const end = { interrupted: false };
+  const write = (): void => {
+    if (json !== null) writeProgress(json, { from, seeds }, { tally, left: [...left] }, code);
+  };
+  // From the terminal it reaches the servers too: what a seed comes to afterwards says nothing.
+  process.once('SIGINT', () => {
+    end.interrupted = true;
+    write();
   });
+  try {
+    await simulate({
+      servers,
+      seeds: begun.left,
+      workers,
+      enough: () => end.interrupted,
+      onReport: (report) => {
+        if (end.interrupted) return;
+        tally = tallied(tally, report);
+        left.delete(report.seed);
+        const [first] = report.violations;
+        if (first !== undefined)
+          print(`seed ${report.seed}: ${first.invariant}: ${first.detail}; ${replayCommand(report.seed)}`);
+        if (tally.seeds % seedsUntilWritten === 0) write();
+        const now = performance.now();
+        if (now - shownAt < 5_000 && left.size > 0) return;
+        shownAt = now;
+        const rate = (tally.seeds - before) / ((now - startedAt) / 1_000);
+        print(
+          `${tally.seeds} of ${seeds} seeds, ${rate.toFixed(1)} seeds/s, ${tally.violations.length} violations, ${Math.ceil(left.size / rate)} s to go`,
+        );
+      },
+    });
+  } catch (error) {
+    if (!end.interrupted) throw error;
+  }
+  if (end.interrupted) {
+    print(
+      `interrupted after ${tally.seeds} of ${seeds} seeds; ${json === null ? 'nothing is kept without --json' : 'go on with --resume'}`,
+    );
+    return interruptedCode;
+  }
+  write();
+  const simulation = simulationOf(tally);
   print(
     `${simulation.seeds} seeds, ${simulation.days} simulated days, ${simulation.steps} steps, ${Object.values(simulation.faults).reduce((sum, count) => sum + count, 0)} faults, ${simulation.violations.length} violations in ${((performance.now() - startedAt) / 1_000).toFixed(0)} s`,
   );
   for (const [kind, count] of Object.entries(simulation.faults)) print(`  ${kind} ${count}`);
-  return simulation;
+  return simulation.violations.length === 0 ? 0 : 1;
 };
 
 const main = async (): Promise<number> => {
@@ -146,16 +189,12 @@ const main = async (): Promise<number> => {
     print(usage);
     return 0;
   }
-  return withServers(async (servers) => {
-    const { seed } = options;
-    if (seed !== null) return (await examine(servers, { ...options, seed })) ? 0 : 1;
-    const simulation = await run(servers, options);
-    if (options.json !== null) {
-      const violations = simulation.violations.map(({ seed, invariant, step }) => ({ seed, invariant, step }));
-      await writeFile(options.json, `${JSON.stringify({ ...simulation, violations }, null, 2)}\n`);
-    }
-    return simulation.violations.length === 0 ? 0 : 1;
-  });
+  const { seed, from, seeds, json, resume } = options;
+  if (seed !== null) return withServers(async (servers) => ((await examine(servers, { ...options, seed })) ? 0 : 1));
+  const code = await simulatedCodeHash();
+  const begun = resume && json !== null ? await readProgress(json, { from, seeds }, code) : null;
+  const all = Array.from({ length: seeds }, (_, index) => from + index);
+  return withServers((servers) => run(servers, options, code, begun ?? { tally: emptyTally, left: all }));
 };
 
 try {

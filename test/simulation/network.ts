@@ -1,5 +1,5 @@
 import { second, toText, type Clock, type Instant } from '@torghut/domain';
-import { httpExchange, type Exchange, type HttpExchange, type HttpRequest } from '@torghut/platform';
+import type { Exchange, HttpExchange, HttpRequest } from '@torghut/platform';
 import { draw } from '../../infra/local/twins/random.ts';
 import type { FaultKind, Site } from './faults.ts';
 import { hang, type Gate, type Gates } from './gates.ts';
@@ -130,6 +130,8 @@ export interface Network {
   readonly scheduler: Scheduler;
   /** What the venues go by; they wait for nobody. */
   readonly venueClock: Clock;
+  /** The way to them when nothing goes wrong on it. */
+  readonly venues: Exchange;
   readonly leanUrl: string;
   /** When the broker took the order of a client order id; `null` when it has none. */
   readonly acceptedAt: (clientOrderId: string) => Instant | null;
@@ -145,10 +147,10 @@ export interface Network {
   readonly onEffect: (key: string) => void;
 }
 
-/** Exchanges with venues over real sockets, with what a network does to them before and after. */
+/** Exchanges with venues, with what a network does to them before and after. */
 export const simulatedExchange = (network: Network): Exchange => {
-  const { gates, scheduler, venueClock, trace } = network;
-  const perform = (http: HttpRequest): Promise<HttpExchange> => httpExchange(http, venueClock);
+  const { gates, scheduler, venueClock, venues, trace } = network;
+  const perform = (http: HttpRequest): Promise<HttpExchange> => venues(http, venueClock);
   let late = 0;
   const colliding: { readonly clientOrderId: string; readonly http: HttpRequest }[] = [];
   /** Requests that were on their way for so long that their order came by another way first. */

@@ -22,6 +22,7 @@ import {
   postgresOutbox,
   seedControls,
   type ClickHouse,
+  type Exchange,
   type InvocationTelemetry,
   type LambdaFunction,
   type Overrides,
@@ -148,6 +149,8 @@ export interface WorldOptions {
   readonly scenario: Scenario;
   readonly faults: Faults;
   readonly resources: Resources;
+  /** Whether venues are reached over connections; what happens is the same without. */
+  readonly connects: boolean;
   readonly trace: (line: string) => void;
   /** After a venue may have done something. */
   readonly onEffect: (world: World, key: string) => void;
@@ -162,6 +165,12 @@ export interface WorldOptions {
   readonly onUnforeseen: (clientOrderId: string) => void;
   readonly isWanted: (key: string) => boolean;
 }
+
+/** The way to venues of this process, by the origin of what is asked for. */
+const withoutConnections = (venues: readonly { readonly url: string; readonly exchange: Exchange }[]): Exchange => {
+  const exchanges = new Map(venues.map(({ url, exchange }) => [new URL(url).origin, exchange]));
+  return (http, clock) => (exchanges.get(new URL(http.url).origin) ?? httpExchange)(http, clock);
+};
 
 const countersOnly = (trace: (line: string) => void): InvocationTelemetry => {
   const telemetry = createMemoryTelemetry({ keptLines: 0 });
@@ -209,7 +218,13 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     partialFillShare: scenario.partialFillShare,
     cancelLatencyMs: scenario.cancelLatencyMs,
   });
-  const lean = await startLeanTwin({ clock: venueClock, brokerUrl: alpaca.url, credentials: keys, seed });
+  const lean = await startLeanTwin({
+    clock: venueClock,
+    brokerUrl: alpaca.url,
+    brokerExchange: options.connects ? httpExchange : alpaca.exchange,
+    credentials: keys,
+    seed,
+  });
   const jangar = await startJangarTwin({ clock: venueClock, symbols: scenario.symbols, seed });
 
   const database = simulatedDatabase(resources.app, gates, (actor, statements) =>
@@ -219,6 +234,7 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     gates,
     scheduler,
     venueClock,
+    venues: options.connects ? httpExchange : withoutConnections([alpaca, lean, jangar]),
     leanUrl: lean.url,
     leanForgets: scenario.leanForgets,
     onHarmless: (key) => {

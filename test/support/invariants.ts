@@ -39,6 +39,8 @@ interface LedgerReceipt {
   readonly operation: string;
   readonly state: string;
   readonly outcome: ReceiptOutcome | null;
+  /** Of the answer; `null` without one. */
+  readonly http_status: number | null;
   readonly io_at: Instant | null;
   readonly lease_expires_at: Instant;
 }
@@ -80,7 +82,7 @@ const readLedger = async (client: Queryable, account: AccountLabel | null): Prom
     [account],
   );
   const receipts = await client.query<LedgerReceipt>(
-    `SELECT client_order_id, adapter, operation, state, outcome, io_at, lease_expires_at FROM broker_receipts WHERE ${ofAccount}`,
+    `SELECT client_order_id, adapter, operation, state, outcome, http_status, io_at, lease_expires_at FROM broker_receipts WHERE ${ofAccount}`,
     [account],
   );
   const executions = await client.query<LedgerExecution>(
@@ -140,11 +142,14 @@ const carrier = (clientOrderId: string, ledger: Ledger, truth: VenueTruth): Exec
   if (only !== undefined && other === undefined) return only;
   const own = truth.leanSubmissions?.filter((one) => one.clientOrderId === clientOrderId && !one.idempotentReplay);
   if (own === undefined) return null;
-  if (own.some(({ status }) => status === 200)) return 'lean';
   // An order found at the broker after a request to LEAN that may have left: the control plane is not told who sent it.
   const mayHaveLeft = wrote.some(({ adapter, outcome }) => adapter === 'lean' && outcome !== 'not_sent');
-  const wasFound = wrote.some(({ adapter, outcome }) => adapter === 'alpaca' && outcome === 'adopted');
-  if (own.length === 0 && mayHaveLeft && wasFound) return null;
+  const found = wrote.filter(({ adapter, outcome }) => adapter === 'alpaca' && outcome === 'adopted');
+  // When neither request was answered, either may have been the first.
+  if (mayHaveLeft && found.some(({ http_status: status }) => status === null)) return null;
+  if (own.some(({ status }) => status === 200)) return 'lean';
+  // Refused as a duplicate: it was LEAN's, unless a network delivered our own request twice.
+  if (mayHaveLeft && found.length > 0) return null;
   return own.every(({ status }) => status < 500) ? 'alpaca' : null;
 };
 

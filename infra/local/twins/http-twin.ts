@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '@torghut/domain';
+import { httpExchange, type Exchange } from '@torghut/platform';
 import { faultOf } from './faults.ts';
 import type { Fault, LimitedFault, TwinAnswer } from './faults.ts';
 
@@ -27,6 +28,12 @@ export interface Route<Operation extends string> {
 
 export interface HttpTwin<Operation extends string> {
   readonly url: string;
+  /**
+   * Exchanges as over a connection, for a caller of this process: the same routes with the same answers, without what a
+   * connection costs. While a fault is in force it makes one, because most faults are those of a connection. The caller's
+   * time limit is that of the connection.
+   */
+  readonly exchange: Exchange;
   /** Puts a fault in force for some operations or all; `null` ends it. `down` closes the port, anything else reopens it. */
   setFault(fault: Fault | null, operations?: readonly Operation[]): Promise<void>;
   /** The next requests of some operations or all meet a fault; before any fault in force, the oldest first. */
@@ -44,6 +51,12 @@ export interface HttpTwinConfig<Operation extends string> {
   readonly seed: number;
   readonly routes: readonly Route<Operation>[];
   readonly notFound: TwinAnswer;
+}
+
+/** What a request comes to. */
+interface Met {
+  readonly fault: Fault | null;
+  readonly process: () => Promise<TwinAnswer>;
 }
 
 /** A request that is never answered is held until its caller leaves, at most this long in the clock's time. */
@@ -78,37 +91,40 @@ export const startHttpTwin = async <Operation extends string>(
     return faultOf(inForce.fault, seed, key, occurrence);
   };
 
-  const respond = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const url = new URL(message.url ?? '/', 'http://twin');
-    const route = routes.find(({ method, path }) => method === message.method && path.test(url.pathname));
-    const text = await bodyOf(message);
-    // The caller left before the request was complete: there is nothing to act on.
-    if (text === null) return;
-    if (route === undefined) {
-      send(response, notFound);
-      return;
-    }
+  const meet = (method: string, target: string, headers: TwinRequest['headers'], text: string): Met => {
+    const url = new URL(target, 'http://twin');
+    const route = routes.find((one) => one.method === method && one.path.test(url.pathname));
+    if (route === undefined) return { fault: null, process: () => Promise.resolve(notFound) };
     const request: TwinRequest = {
       method: route.method,
       path: url.pathname,
       query: url.searchParams,
-      headers: message.headers as Readonly<Record<string, string | undefined>>,
+      headers,
       text,
       parameters: (route.path.exec(url.pathname) ?? [])
         .slice(1)
         .map((group: string | undefined) => decoded(group ?? '')),
     };
-    const process = async (): Promise<TwinAnswer> => (stopped ? notFound : route.handle(request));
-    const fault = limitedFaultFor(route.operation) ?? faultFor(route.operation, request);
+    return {
+      fault: limitedFaultFor(route.operation) ?? faultFor(route.operation, request),
+      process: async () => (stopped ? notFound : route.handle(request)),
+    };
+  };
+
+  const respond = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const text = await bodyOf(message);
+    // The caller left before the request was complete: there is nothing to act on.
+    if (text === null) return;
+    const headers = message.headers as TwinRequest['headers'];
+    const { fault, process } = meet(message.method ?? '', message.url ?? '/', headers, text);
     if (fault === null) send(response, await process());
     else await misbehave(fault, process, response, clock);
   };
 
   const server = createServer((message, response) => {
     respond(message, response).catch((error: unknown) => {
-      // A bug of the twin must not look like a venue's answer.
       response.destroy(error instanceof Error ? error : undefined);
-      throw error;
+      return crash(error);
     });
   });
   server.keepAliveTimeout = keepAliveMs;
@@ -132,8 +148,26 @@ export const startHttpTwin = async <Operation extends string>(
   await listen(config.port);
   const { port } = server.address() as AddressInfo;
 
+  const url = `http://127.0.0.1:${port}`;
+  const exchange: Exchange = async (http, caller) => {
+    if (inForce !== null || limited.length > 0 || !http.url.startsWith(`${url}/`)) return httpExchange(http, caller);
+    const startedAt = caller.now();
+    const headers = { ...impliedHeaders(http.body), ...lowerCased(http.headers) };
+    const { process } = meet(http.method, http.url.slice(url.length), headers, http.body ?? '');
+    const answer = await process().catch(crash);
+    const text = payloadOf(answer);
+    return {
+      kind: 'answer',
+      status: answer.status,
+      headers: lowerCased(headOf(answer, text)),
+      text,
+      durationMs: caller.now() - startedAt,
+    };
+  };
+
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
+    exchange,
     async setFault(fault, operations) {
       inForce = fault === null ? null : { fault, operations: operations ?? null };
       const down = fault?.kind === 'down';
@@ -229,15 +263,34 @@ const callerGone = (response: ServerResponse, clock: Clock): Promise<void> =>
     bound.addEventListener('abort', end, { once: true });
   });
 
+/** A bug of the twin must not look like a venue's answer. */
+const crash = (error: unknown): Promise<never> => {
+  queueMicrotask(() => {
+    throw error;
+  });
+  return new Promise(() => undefined);
+};
+
 const payloadOf = ({ body }: TwinAnswer): string =>
   body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
 
+const headOf = (answer: TwinAnswer, payload: string): Readonly<Record<string, string>> => ({
+  ...(payload === '' ? {} : { 'content-type': 'application/json; charset=UTF-8' }),
+  ...(answer.status === 204 ? {} : { 'content-length': String(Buffer.byteLength(payload)) }),
+  ...answer.headers,
+});
+
+/** What a client adds to the headers of a request. */
+const impliedHeaders = (body: string | undefined): Readonly<Record<string, string>> => ({
+  accept: 'application/json',
+  ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+});
+
+const lowerCased = (headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+
 const writeHead = (response: ServerResponse, answer: TwinAnswer, payload: string): void => {
-  response.writeHead(answer.status, {
-    ...(payload === '' ? {} : { 'content-type': 'application/json; charset=UTF-8' }),
-    ...(answer.status === 204 ? {} : { 'content-length': Buffer.byteLength(payload) }),
-    ...answer.headers,
-  });
+  response.writeHead(answer.status, headOf(answer, payload));
 };
 
 const send = (response: ServerResponse, answer: TwinAnswer): void => {

@@ -1,6 +1,6 @@
 import { decimal, decimalText } from '@torghut/domain';
 import type { Clock, DecimalText } from '@torghut/domain';
-import type { AlpacaCredentials } from '@torghut/platform';
+import type { AlpacaCredentials, Exchange } from '@torghut/platform';
 import type { Fault } from '../faults.ts';
 import { startHttpTwin } from '../http-twin.ts';
 import { PaperBroker } from './broker.ts';
@@ -55,6 +55,8 @@ export interface AlpacaTwinConfig {
 export interface AlpacaTwin {
   /** Base URL of the trading API. */
   readonly url: string;
+  /** Exchanges of this process, without a connection; see `HttpTwin`. */
+  readonly exchange: Exchange;
   /** Of the event stream. */
   readonly streamUrl: string;
   setFault(fault: Fault | null, operations?: readonly AlpacaTwinOperation[]): Promise<void>;
@@ -158,6 +160,7 @@ export const startAlpacaTwin = async (config: AlpacaTwinConfig): Promise<AlpacaT
 
   return {
     url: http.url,
+    exchange: http.exchange,
     streamUrl: `${http.url.replace('http:', 'ws:')}/stream`,
     setFault: (fault, operations) => http.setFault(fault, operations),
     setKeys: (next) => {

@@ -1,5 +1,6 @@
 import type { Clock } from '@torghut/domain';
 import { toText } from '@torghut/domain';
+import type { Exchange } from '@torghut/platform';
 import { ApiKeyDoor } from '../api-key-door.ts';
 import type { Fault, TwinAnswer } from '../faults.ts';
 import { startHttpTwin, type Route } from '../http-twin.ts';
@@ -18,6 +19,8 @@ export interface JangarTwinConfig {
 export interface JangarTwin {
   /** The symbols endpoint. */
   readonly url: string;
+  /** Exchanges of this process, without a connection; see `HttpTwin`. */
+  readonly exchange: Exchange;
   setFault(fault: Fault | null): Promise<void>;
   /** The key asked for from now on. */
   setApiKey(key: string): void;
@@ -54,6 +57,7 @@ export const startJangarTwin = async (config: JangarTwinConfig): Promise<JangarT
   });
   return {
     url: `${http.url}/api/torghut/symbols`,
+    exchange: http.exchange,
     setFault: (fault) => http.setFault(fault),
     setApiKey: (key) => {
       door.setKey(key);

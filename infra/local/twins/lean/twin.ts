@@ -1,7 +1,7 @@
 import { toText } from '@torghut/domain';
 import type { Clock, Instant } from '@torghut/domain';
 import { httpExchange } from '@torghut/platform';
-import type { AlpacaCredentials, HttpExchange } from '@torghut/platform';
+import type { AlpacaCredentials, Exchange, HttpExchange } from '@torghut/platform';
 import type { Fault, TwinAnswer } from '../faults.ts';
 import { ApiKeyDoor } from '../api-key-door.ts';
 import { startHttpTwin } from '../http-twin.ts';
@@ -12,6 +12,8 @@ export interface LeanTwinConfig {
   readonly clock: Clock;
   /** The broker's base URL; orders are passed on to it over HTTP, as the runner does. */
   readonly brokerUrl: string;
+  /** How it is reached; over the network unless given. */
+  readonly brokerExchange?: Exchange;
   readonly credentials: AlpacaCredentials;
   /** Asked of every caller but for its health; none unless given. */
   readonly apiKey?: string;
@@ -32,6 +34,8 @@ export type LeanTwinOperation =
 
 export interface LeanTwin {
   readonly url: string;
+  /** Exchanges of this process, without a connection; see `HttpTwin`. */
+  readonly exchange: Exchange;
   setFault(fault: Fault | null, operations?: readonly LeanTwinOperation[]): Promise<void>;
   /** The key asked for from now on. */
   setApiKey(key: string): void;
@@ -56,13 +60,13 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** A LEAN runner of contract v2 in front of a broker. Its idempotency cache is lost with the process, as the runner's is. */
 export const startLeanTwin = async (config: LeanTwinConfig): Promise<LeanTwin> => {
-  const { clock } = config;
+  const { clock, brokerExchange = httpExchange } = config;
   const remembered = new Map<string, { readonly at: Instant; readonly order: Json }>();
   const submissions: LeanSubmission[] = [];
   const metrics = { requests_total: 0, failures_total: 0, latency_ms_last: 0, latency_ms_avg: 0 };
 
   const broker = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: string): Promise<HttpExchange> =>
-    httpExchange(
+    brokerExchange(
       {
         method,
         url: `${config.brokerUrl}${path}`,
@@ -192,6 +196,7 @@ export const startLeanTwin = async (config: LeanTwinConfig): Promise<LeanTwin> =
   });
   return {
     url: http.url,
+    exchange: http.exchange,
     setFault: (fault, operations) => http.setFault(fault, operations),
     setApiKey: (key) => {
       door.setKey(key);
