@@ -1,5 +1,5 @@
 import type { Clock, Telemetry } from '@torghut/domain';
-import type { EvidenceReads } from '@torghut/domain/evidence';
+import type { EvidenceReads, VerificationKey } from '@torghut/domain/evidence';
 import {
   persistenceRetryMs,
   readRunRows,
@@ -13,6 +13,8 @@ export interface EvidenceWriterPorts {
   /** Opened anew for every attempt that has none: a database that is away must not end the function. */
   readonly ledger: () => Promise<ResearchLedger>;
   readonly store: EvidenceReads;
+  /** Keys whose verdicts become rows. Asked for with every attempt, since who knows them may be away. */
+  readonly trusted: () => Promise<readonly VerificationKey[]>;
   /** Whether a run fails whose evidence could not be stored. */
   readonly strict: boolean;
   readonly clock: Clock;
@@ -62,9 +64,9 @@ export const writeEvidence = async (request: EvidenceRequest, ports: EvidenceWri
 
 const attempt = async (
   request: EvidenceRequest,
-  { ledger, store, clock }: EvidenceWriterPorts,
+  { ledger, store, trusted, clock }: EvidenceWriterPorts,
 ): Promise<StoreOutcome> => {
-  const read = await readRunRows(request, store);
+  const read = await readRunRows(request, store, { trusted: await trusted(), now: clock.now() });
   return read.ok ? (await ledger()).store(read.rows, clock.now()) : { kind: 'refused', refusal: read.refusal };
 };
 

@@ -1,4 +1,11 @@
-import { connect, openEvidence, postgresResearchLedger, type Environment, type Overrides } from '@torghut/platform';
+import {
+  connect,
+  openEvidence,
+  openVerificationKeys,
+  postgresResearchLedger,
+  type Environment,
+  type Overrides,
+} from '@torghut/platform';
 import type { InvocationTelemetry } from '@torghut/platform';
 import type { EvidenceWriterPorts } from './run.ts';
 
@@ -15,6 +22,7 @@ export const wire = (
   return {
     ledger: async () => postgresResearchLedger(await connections.ledger(), settings.TRADING_ACCOUNT_LABEL),
     store: connections.evidence(openEvidence),
+    trusted: () => connections.verificationKeys(openVerificationKeys),
     strict: settings.TRADING_STRICT_PERSISTENCE,
     clock,
     telemetry,

@@ -35,7 +35,7 @@ export interface NightlyPorts extends ReconciliationPorts {
   readonly replay: (ReplayPorts & ReplayConfig) | null;
 }
 
-export interface NightlyEvidence extends Pick<EvidencePorts, 'runs' | 'chain' | 'store' | 'signer'> {
+export interface NightlyEvidence extends Pick<EvidencePorts, 'runs' | 'chain' | 'store' | 'signer' | 'trusted'> {
   /** Whether the research lane has to leave evidence on a market day. */
   readonly expected: boolean;
 }

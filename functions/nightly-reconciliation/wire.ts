@@ -1,11 +1,12 @@
 import { evidenceKeys, secretKeys } from '@torghut/domain';
 import {
-  clickHouseSignalStore,
+  clickHouseSignalHistory,
   computeParity,
   connect,
   evidenceClassOf,
   openEvidence,
   openSigner,
+  openVerificationKeys,
   pooledResearchChain,
   postgresReplayLedger,
   readRunsOnRecord,
@@ -41,10 +42,11 @@ export const wire = async (environment: Environment, overrides: Overrides = {}):
     chain: pooledResearchChain(pool),
     store: connections.evidence(openEvidence),
     signer: () => connections.signer(openSigner),
+    trusted: () => connections.verificationKeys(openVerificationKeys),
   });
   const replay = (): NightlyPorts['replay'] => ({
     ledger: postgresReplayLedger(pool, account),
-    signals: clickHouseSignalStore(connections.clickhouse(createClickHouse), {
+    signals: clickHouseSignalHistory(connections.clickhouse(createClickHouse), {
       signals: settings.TRADING_SIGNAL_TABLE,
       bars: settings.TRADING_PRICE_TABLE,
     }),

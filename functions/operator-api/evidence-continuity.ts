@@ -39,6 +39,7 @@ export const evidenceContinuity = ({ runs, today }: EvidenceReads, now: Instant)
       run_id: run.run_id,
       missing_tables: fullChain
         .filter(({ table, found }) => found(run) < fullChainRows[table])
+        .filter(({ table }) => table !== 'research_fold_metrics' || !run.insufficient_folds)
         .map(({ table }) => table),
       missing_artifacts: Object.entries(run.artifacts).flatMap(([name, key]) => (key === null ? [name] : [])),
       hash_mismatches: null,

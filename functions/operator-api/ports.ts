@@ -1,4 +1,4 @@
-import type { Clock, DeploymentSwitches, EvidenceClass, FreshnessLimits, Instant } from '@torghut/domain';
+import type { Clock, DeploymentSwitches, EvidenceClass, FreshnessLimits, Instant, Ticker } from '@torghut/domain';
 import type {
   AdapterStateChange,
   AdapterStateChanged,
@@ -38,6 +38,12 @@ export interface OperatorApiConfiguration {
   /** Research runs that an evidence continuity check looks at unless the request says otherwise. */
   readonly evidenceRunLimit: number;
   readonly freshness: FreshnessLimits & { readonly signalSloHours: number };
+  readonly parity: {
+    /** The symbols that both adapters trade. */
+    readonly symbols: readonly Ticker[];
+    /** Sessions that a pass counts for. */
+    readonly maxSessions: number;
+  };
   /** Content hash of the deployed domain layer; null where the code is not bundled. */
   readonly codeHash: string | null;
   /** Whether the broker is one, or stands in for one. */

@@ -46,6 +46,7 @@ const required = <const Values extends readonly [string, ...string[]]>(values: V
 
 export const decisionQuery = z.object({ symbol, since, status: oneOf(decisionStatuses), limit });
 export const executionQuery = z.object({ symbol, since, status: oneOf(orderStates), limit });
+export const parityQuery = z.object({ symbol, limit });
 /** Of answers about everything since a moment. */
 export const sinceQuery = z.object({ since });
 export const evidenceQuery = z.object({

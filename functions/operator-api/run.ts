@@ -12,6 +12,7 @@ import { burnInBody } from './burn-in.ts';
 import { adaptersBody, controlsBody, setAdapter, setControl } from './commands.ts';
 import { type EvidenceContinuity, evidenceContinuity } from './evidence-continuity.ts';
 import { metricSamples, metricsBody } from './measurements.ts';
+import { parityBody } from './parity.ts';
 import type { OperatorApiPorts } from './ports.ts';
 import {
   adapterChange,
@@ -24,6 +25,7 @@ import {
   evidenceQuery,
   executionQuery,
   historyQuery,
+  parityQuery,
   sinceQuery,
   whyQuery,
 } from './queries.ts';
@@ -155,6 +157,16 @@ export const run = (ports: OperatorApiPorts): readonly Route[] => {
         return json(burnInBody(await reads.burnIn(since, until), reads.account, configuration, since, until));
       },
       burnInQuery,
+    ),
+
+    get(
+      '/trading/parity',
+      async ({ query }) => {
+        const now = clock.now();
+        const { symbols } = configuration.parity;
+        return json(parityBody(await reads.parity({ symbols, ...query }, now), reads.account, configuration, now));
+      },
+      parityQuery,
     ),
 
     get('/trading/controls', async () =>

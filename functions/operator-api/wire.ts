@@ -32,10 +32,11 @@ export const wire = async (
   const { settings, clock, telemetry, codeHash } = connections;
   const pool = overrides.pool ?? (await connections.database());
   const account = settings.TRADING_ACCOUNT_LABEL;
+  const parity = { symbols: settings.TRADING_PARITY_SYMBOLS, maxSessions: settings.limits.parityPassMaxSessions };
   const adapterRules = {
     freshness: settings.limits,
-    paritySymbols: settings.TRADING_PARITY_SYMBOLS,
-    parityMaxSessions: settings.limits.parityPassMaxSessions,
+    paritySymbols: parity.symbols,
+    parityMaxSessions: parity.maxSessions,
   };
   return {
     clock,
@@ -63,6 +64,7 @@ export const wire = async (
       llmStage: settings.LLM_STAGE,
       evidenceRunLimit: settings.TRADING_EVIDENCE_CONTINUITY_RUN_LIMIT,
       freshness: settings.limits,
+      parity,
       codeHash,
       evidence: evidenceClassOf(settings.APCA_API_BASE_URL),
     },

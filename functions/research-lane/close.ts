@@ -26,6 +26,7 @@ import {
   type LaneStrategy,
   type ResearchLedger,
 } from '@torghut/domain/research';
+import { LaneFailed, OutOfReach, reasonOf } from './lane-failed.ts';
 import type { LaneWindow, Opened } from './open.ts';
 
 /** Where messages for the evidence writer go. */
@@ -58,30 +59,11 @@ export interface Closed {
   readonly report: GateReport;
 }
 
-const laneFailureCodes = ['artifact_write_failed', 'signing_failed', 'persistence_failed'] as const;
-
-/** A step that failed for a reason of its own; the run is ended with the code. */
-export class LaneFailed extends Error {
-  override readonly name = 'LaneFailed';
-  readonly code: (typeof laneFailureCodes)[number];
-
-  constructor(code: LaneFailed['code'], cause: unknown) {
-    super(`${code}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-    this.code = code;
-  }
-
-  /** The error of this message, as another process threw it; null when it is not one. */
-  static fromMessage(message: string): LaneFailed | null {
-    const code = laneFailureCodes.find((one) => message.startsWith(`${one}: `));
-    return code === undefined ? null : new LaneFailed(code, message.slice(code.length + 2));
-  }
-}
-
 const orFail = async <T>(code: LaneFailed['code'], work: () => Promise<T>): Promise<T> => {
   try {
     return await work();
   } catch (error) {
-    throw new LaneFailed(code, error);
+    throw error instanceof OutOfReach ? error : new LaneFailed(code, error);
   }
 };
 
@@ -97,9 +79,12 @@ const announce = async (
   try {
     await retried(() => send(request), clock);
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    await ledger.bury(request, { code: 'persistence_failed', detail }, { strict: true, now: clock.now() });
-    throw new LaneFailed('persistence_failed', error);
+    await ledger.bury(
+      request,
+      { code: 'persistence_failed', detail: reasonOf(error) },
+      { strict: true, now: clock.now() },
+    );
+    throw error instanceof OutOfReach ? error : new LaneFailed('persistence_failed', error);
   }
 };
 

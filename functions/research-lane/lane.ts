@@ -1,6 +1,7 @@
 import type { Instant } from '@torghut/domain';
 import { runBacktest, type EvaluationInput, type GateReport, type TaskExecutor } from '@torghut/domain/research';
-import { closeRun, closeSkipped, LaneFailed, type ClosePorts } from './close.ts';
+import { closeRun, closeSkipped, type ClosePorts } from './close.ts';
+import { LaneFailed, OutOfReach } from './lane-failed.ts';
 import { openRuns, type Opened, type OpenPorts } from './open.ts';
 
 export interface LanePorts extends OpenPorts, ClosePorts {
@@ -13,7 +14,10 @@ export type LaneResult =
   | Exclude<Opened, { readonly kind: 'open' }>
   | { readonly kind: 'closed'; readonly runId: string; readonly manifestKey: string; readonly report: GateReport };
 
-/** Ends a run with the code of what went wrong; what is not known by a name is an error of the evaluation. */
+/**
+ * Ends a run with the code of what went wrong; what is not known by a name is an error of the evaluation.
+ * @throws OutOfReach when the ledger does not answer
+ */
 export const failRun = async (
   runId: string,
   error: unknown,
@@ -25,14 +29,24 @@ export const failRun = async (
   return { kind: 'failed', runId, detail };
 };
 
-/** Stores why a window had nothing to evaluate. */
+/** Ends a run as `failRun`, unless what went wrong may go right when it is tried again. @throws OutOfReach */
+export const failRunForGood = (
+  runId: string,
+  error: unknown,
+  ports: Parameters<typeof failRun>[2],
+): ReturnType<typeof failRun> => {
+  if (error instanceof OutOfReach) throw error;
+  return failRun(runId, error, ports);
+};
+
+/** Stores why a window had nothing to evaluate. @throws OutOfReach */
 export const endSkipped = (
   skipped: Extract<Opened, { readonly kind: 'skipped' }>,
   ports: LanePorts,
 ): Promise<Extract<LaneResult, { readonly kind: 'skipped' | 'failed' }>> =>
   closeSkipped(skipped, skipped.window, ports).then(
     () => skipped,
-    (error: unknown) => failRun(skipped.runId, error, ports),
+    (error: unknown) => failRunForGood(skipped.runId, error, ports),
   );
 
 /** Lends what runs the tasks of one dataset to a piece of work. */

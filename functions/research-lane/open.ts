@@ -42,6 +42,7 @@ import {
   type SplitPlan,
 } from '@torghut/domain/research';
 import { collectSnapshots, type DatasetPorts } from './dataset.ts';
+import { OutOfReach } from './lane-failed.ts';
 
 /** Under what every run of this build is judged. */
 export interface LanePolicy {
@@ -107,24 +108,52 @@ const notAsked = { ok: false, reason: 'jangar_fetch_failed', detail: 'not asked'
 /** The lane promotes to paper at most; what is beyond is asked for by people. */
 const target = 'paper';
 
+interface LaneRuns {
+  readonly window: LaneWindow;
+  readonly facts: LaneFacts;
+  readonly runs: readonly { readonly strategy: LaneStrategy; readonly runId: string }[];
+}
+
 /**
- * Opens the run of every enabled strategy for the window that ends at the scheduled time. Strategies of another timeframe
- * are shown nothing of this stream, here as in live trading.
+ * The run of every enabled strategy for the window that ends at the scheduled time. Strategies of another timeframe are
+ * shown nothing of this stream, here as in live trading.
  */
-export const openRuns = async (scheduledFor: Instant, ports: OpenPorts): Promise<readonly Opened[]> => {
-  const { settings, policy } = ports;
+export const laneRuns = async (
+  scheduledFor: Instant,
+  { facts: ledgerFacts, settings, policy }: Pick<OpenPorts, 'facts' | 'settings' | 'policy'>,
+): Promise<LaneRuns> => {
   const window = { start: scheduledFor - settings.TRADING_AUTONOMY_INTERVAL_SECONDS * second, end: scheduledFor };
   const from = newYorkDate(scheduledFor - policy.sessions * calendarDaysPerSession * 24 * hour);
-  const facts = await ports.facts.facts(from, scheduledFor);
-  const opened: Opened[] = [];
-  // One after the other: strategies share most of their sessions, which the first one archives.
+  const facts = await ledgerFacts.facts(from, scheduledFor);
   const timeframe = timeframeOf(settings.TRADING_SIGNAL_WINDOW_SIZE);
   const shown = facts.strategies.filter(({ baseTimeframe }) => baseTimeframe === timeframe);
-  for (const strategy of shown) opened.push(await openRun(strategy, window, facts, ports));
+  const runs = shown.map((strategy) => ({
+    strategy,
+    runId: runIdOf({
+      accountLabel: settings.TRADING_ACCOUNT_LABEL,
+      consumer: 'lane',
+      windowStart: window.start,
+      windowEnd: window.end,
+      strategyId: strategy.strategyId,
+      strategyVersion: strategy.strategyVersion,
+      policyDigest: policy.policyDigest,
+      target,
+    }),
+  }));
+  return { window, facts, runs };
+};
+
+/** Opens the runs of a window. @throws OutOfReach */
+export const openRuns = async (scheduledFor: Instant, ports: OpenPorts): Promise<readonly Opened[]> => {
+  const { window, facts, runs } = await laneRuns(scheduledFor, ports);
+  const opened: Opened[] = [];
+  // One after the other: strategies share most of their sessions, which the first one archives.
+  for (const { strategy, runId } of runs) opened.push(await openRun(runId, strategy, window, facts, ports));
   return opened;
 };
 
 const openRun = async (
+  runId: string,
   strategy: LaneStrategy,
   window: LaneWindow,
   facts: LaneFacts,
@@ -132,16 +161,6 @@ const openRun = async (
 ): Promise<Opened> => {
   const { settings, policy, ledger, codeHash, telemetry } = ports;
   const { strategyId, strategyType, strategyVersion } = strategy;
-  const runId = runIdOf({
-    accountLabel: settings.TRADING_ACCOUNT_LABEL,
-    consumer: 'lane',
-    windowStart: window.start,
-    windowEnd: window.end,
-    strategyId,
-    strategyVersion,
-    policyDigest: policy.policyDigest,
-    target,
-  });
   const start = await ledger.begin({
     runId,
     windowStart: window.start,
@@ -163,6 +182,7 @@ const openRun = async (
   try {
     return await openBegunRun(runId, strategy, window, facts, ports);
   } catch (error) {
+    if (error instanceof OutOfReach) throw error;
     // One strategy's trouble is not that of the others, and a run that began has an end.
     const detail = error instanceof Error ? error.message : String(error);
     telemetry.error('research run failed', { runId, detail });
@@ -263,14 +283,10 @@ const openBegunRun = async (
     collected.snapshots.map(({ snapshot }) => snapshot),
     { noSignalWindows: facts.noSignalWindows, windowOverlapSeconds: settings.limits.signalOverlapSeconds },
   );
-  const planned = planBacktest(
+  const plan = planBacktest(
     { datasetHash: dataset.dataset_hash, codeHash, model: policy.model, plan: policy.plan, timeframe },
     parameterSetsOf(configured, defaultGrids[strategyType] ?? { axes: [] }, policy.candidateBudget),
     input.sessions,
   );
-  if (!planned.ok) {
-    const { code, detail } = planned;
-    return fail('dataset_unavailable', `${code}: ${detail}`, { code });
-  }
-  return { kind: 'open', run: { runId, window, strategy, symbols, dataset, input, plan: planned.plan } };
+  return { kind: 'open', run: { runId, window, strategy, symbols, dataset, input, plan } };
 };

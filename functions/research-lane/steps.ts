@@ -1,19 +1,22 @@
-import type { Instant } from '@torghut/domain';
+import { laneErrors, toText, type Instant } from '@torghut/domain';
 import { artifactOf } from '@torghut/domain/evidence';
 import {
   assembleBacktest,
   chooseCandidate,
   countTrials,
   firstTasks,
+  recountTrials,
   runTask,
   secondTasks,
   workbenchFor,
   type TaskResult,
 } from '@torghut/domain/research';
 import * as z from 'zod';
-import { closeRun, LaneFailed } from './close.ts';
-import { endSkipped, failRun, type LanePorts, type LaneResult } from './lane.ts';
-import { openRuns, type OpenRun } from './open.ts';
+import { closeRun } from './close.ts';
+import { endSkipped, failRun, failRunForGood, type LanePorts, type LaneResult } from './lane.ts';
+import { LaneFailed } from './lane-failed.ts';
+import { laneRuns, openRuns, type OpenRun } from './open.ts';
+import { tellingOutages } from './out-of-reach.ts';
 import { loadWork, openWork, storeWork, type WorkDocument } from './work.ts';
 
 const instant = z.iso.datetime({ offset: true }).transform((text): Instant => Date.parse(text));
@@ -27,6 +30,7 @@ export const stepSchema = z.discriminatedUnion('step', [
   z.strictObject({ step: z.literal('choose'), work: key, results: z.array(key) }),
   z.strictObject({ step: z.literal('close'), work: key, first: z.array(key), second: z.array(key) }),
   z.strictObject({ step: z.literal('fail'), run_id: z.string().min(1), cause: z.string() }),
+  z.strictObject({ step: z.literal('abandon'), scheduledFor: instant, cause: z.string() }),
 ]);
 export type LaneStep = z.output<typeof stepSchema>;
 
@@ -76,7 +80,7 @@ const open = async ({ scheduledFor }: StepOf<'open'>, ports: LanePorts) => {
       try {
         runs.push(await fanOutRun(opened.run, ports));
       } catch (error) {
-        const { runId, kind, detail } = await failRun(opened.run.runId, error, ports);
+        const { runId, kind, detail } = await failRunForGood(opened.run.runId, error, ports);
         ended.push({ run_id: runId, kind, detail });
       }
       continue;
@@ -88,7 +92,7 @@ const open = async ({ scheduledFor }: StepOf<'open'>, ports: LanePorts) => {
       detail: endOf(result),
     });
   }
-  return { runs, ended };
+  return { scheduledFor: toText(scheduledFor), runs, ended };
 };
 
 const task = async ({ work, task: place }: StepOf<'task'>, ports: LanePorts): Promise<string> => {
@@ -112,10 +116,13 @@ const choose = async ({ work, results }: StepOf<'choose'>, ports: LanePorts): Pr
 const close = async ({ work, first, second }: StepOf<'close'>, ports: LanePorts) => {
   const { document, run } = await openWork(work, ports.store);
   if (document.selection === null) throw new RangeError(`expected a chosen candidate in ${work}, found none`);
+  const firstResults = await resultsOf(first, ports);
+  const plan = await recountTrials(ports.ledger, run.runId, document.plan);
+  // The choice is made again from the results: what came back from the store says nothing that they do not.
   const backtest = assembleBacktest(
-    document.plan,
-    document.selection,
-    await resultsOf(first, ports),
+    plan,
+    chooseCandidate(plan, firstResults),
+    firstResults,
     await resultsOf(second, ports),
   );
   const { runId, manifestKey, report } = await closeRun(run, backtest, ports);
@@ -124,6 +131,8 @@ const close = async ({ work, first, second }: StepOf<'close'>, ports: LanePorts)
 
 /** What the service tells of an error that a step threw. */
 const causeSchema = z.object({ errorType: z.string(), errorMessage: z.string() });
+
+const ownErrors: ReadonlySet<string> = new Set<string>(['LaneFailed', laneErrors.outOfReach]);
 
 /** The error behind a cause, with the code that the step gave it; a cause of another kind is told as it is. */
 const errorOf = (cause: string): Error => {
@@ -136,11 +145,27 @@ const errorOf = (cause: string): Error => {
   const parsed = causeSchema.safeParse(told);
   if (!parsed.success) return new Error(cause);
   const { errorType, errorMessage } = parsed.data;
-  return (errorType === LaneFailed.name ? LaneFailed.fromMessage(errorMessage) : null) ?? new Error(errorMessage);
+  const own = ownErrors.has(errorType) ? LaneFailed.fromMessage(errorMessage) : null;
+  return own ?? new Error(errorMessage);
 };
 
-/** One step of a lane. Each is safe to repeat: equal input stores equal bytes under equal keys. */
-export const runStep = async (step: LaneStep, ports: LanePorts): Promise<unknown> => {
+/** Ends every run of a window that has no end yet: nothing more will be done about them. */
+const abandon = async (
+  { scheduledFor, cause }: StepOf<'abandon'>,
+  ports: LanePorts,
+): Promise<readonly LaneResult[]> => {
+  const { runs } = await laneRuns(scheduledFor, ports);
+  const ended: LaneResult[] = [];
+  for (const { runId } of runs) ended.push(await failRun(runId, errorOf(cause), ports));
+  return ended;
+};
+
+/**
+ * One step of a lane. Each is safe to repeat: equal input stores equal bytes under equal keys.
+ * @throws OutOfReach when something that the step reaches for does not answer, and may when it is tried again
+ */
+export const runStep = async (step: LaneStep, reached: LanePorts): Promise<unknown> => {
+  const ports = tellingOutages(reached);
   switch (step.step) {
     case 'open':
       return open(step, ports);
@@ -152,5 +177,7 @@ export const runStep = async (step: LaneStep, ports: LanePorts): Promise<unknown
       return close(step, ports);
     case 'fail':
       return failRun(step.run_id, errorOf(step.cause), ports);
+    case 'abandon':
+      return abandon(step, ports);
   }
 };

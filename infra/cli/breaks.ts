@@ -1,5 +1,5 @@
-import type { AccountLabel } from '@torghut/domain';
-import { decideBreak, type BreakDecision } from '@torghut/platform';
+import { breakEndings, breakHandling, type AccountLabel } from '@torghut/domain';
+import { decideBreak, listStandingBreaks, type BreakDecision } from '@torghut/platform';
 import type pg from 'pg';
 import { runCommand, withLedger } from './ledger-connection.ts';
 import { foundWords, parseWords, readAccount, UsageError } from './options.ts';
@@ -9,39 +9,24 @@ import { foundWords, parseWords, readAccount, UsageError } from './options.ts';
  * DATABASE_URL, so that no password stands in a process list.
  */
 const usage = `usage: npx torghut breaks --account LABEL list | accept ID | escalate ID, both with --actor NAME --reason TEXT
-  list       open and escalated breaks, critical ones first
+  list       open and escalated breaks, critical ones first: how each ends, and since when a run no longer shows it
   accept     adopt what the broker says: positions and cash count from it, and what the break contained is free again,
              but for adapters that were closed to the symbol: those are opened with torghut adapter
   escalate   leave it to somebody else; what it contains stays contained
   --actor    who decides; --reason why, in 3 to 1000 characters: both are kept with the break
 DATABASE_URL is the connection of a member of torghut_app.`;
 
-interface StandingBreak {
-  readonly id: string;
-  readonly created_at: Date;
-  readonly status: string;
-  readonly severity: string;
-  readonly break_type: string;
-  readonly symbol: string | null;
-  readonly order_ref: string | null;
-  readonly ours: object;
-  readonly theirs: object;
-}
-
 const list = async (client: pg.Client, account: AccountLabel): Promise<void> => {
-  const { rows } = await client.query<StandingBreak>(
-    `SELECT id, created_at, status, severity, break_type, symbol, order_ref, ours, theirs FROM reconciliation_breaks
-      WHERE account_label = $1 AND status IN ('open', 'escalated') ORDER BY severity = 'critical' DESC, created_at`,
-    [account],
-  );
-  for (const row of rows) {
+  const breaks = await listStandingBreaks(client, account);
+  for (const row of breaks) {
     const about = [row.symbol, row.order_ref].filter((part) => part !== null).join(' ');
-    console.log(
-      `${row.id}  ${row.created_at.toISOString()}  ${row.status} ${row.severity}  ${row.break_type}  ${about}`,
-    );
+    console.log(`${row.id}  ${row.created_at}  ${row.status} ${row.severity}  ${row.break_type}  ${about}`);
     console.log(`  ours ${JSON.stringify(row.ours)}, theirs ${JSON.stringify(row.theirs)}`);
+    console.log(`  ends: ${breakEndings[breakHandling[row.break_type].healPolicy]}`);
+    if (row.agrees_since !== null)
+      console.log(`  agrees since the run of ${row.agrees_since}: accept it to free what it contains`);
   }
-  console.log(`${rows.length} breaks of ${account} wait for a person`);
+  console.log(`${breaks.length} breaks of ${account} wait for a person`);
 };
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

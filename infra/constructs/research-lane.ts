@@ -1,3 +1,4 @@
+import { laneErrors } from '@torghut/domain/contract';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import {
@@ -7,7 +8,6 @@ import {
   JsonPath,
   LogLevel,
   Map,
-  Pass,
   type RetryProps,
   type State,
   StateMachine,
@@ -42,6 +42,17 @@ const whileBusy: RetryProps = {
 };
 
 /**
+ * Our own stores, and the stream, are away for minutes when they are: five more tries within five minutes. Other errors a
+ * step would throw again.
+ */
+const whileOutOfReach: RetryProps = {
+  errors: [laneErrors.outOfReach],
+  interval: Duration.seconds(10),
+  backoffRate: 2,
+  maxAttempts: 5,
+};
+
+/**
  * The way of research runs: one after another, and within each its tasks fan out twice, candidates first, then the stress
  * cases of the one that is judged. From step to step go keys of stored documents, never results: the size of a run has no
  * limit here.
@@ -55,11 +66,12 @@ export class ResearchLane extends Construct {
       const task = new LambdaInvoke(this, name, {
         lambdaFunction: props.steps.lambda,
         payloadResponseOnly: true,
-        // Faults of the service. What the function itself throws, it would throw again.
+        // Faults of the service.
         retryOnServiceExceptions: true,
         ...options,
       });
       task.addRetry(whileBusy);
+      task.addRetry(whileOutOfReach);
       return task;
     };
     const invoke = (name: string, payload: Readonly<Record<string, unknown>>, resultPath?: string): LambdaInvoke =>
@@ -99,15 +111,42 @@ export class ResearchLane extends Construct {
       run_id: JsonPath.stringAt('$.run_id'),
       cause: JsonPath.stringAt('$.failure.Cause'),
     });
-    // With the ledger away nothing can be recorded; the other strategies go on all the same.
-    failed.addCatch(new Pass(this, 'Not recorded'), { resultPath: JsonPath.DISCARD });
-    // Of several strategies the others go on: what failed is in the ledger, and an alarm counts it.
-    for (const one of [first, choose, second, close] as (State & { addCatch: LambdaInvoke['addCatch'] })[])
+    const outOfReach = new Fail(this, 'Out of reach', {
+      error: laneErrors.outOfReach,
+      causePath: JsonPath.stringAt('$.failure.Cause'),
+    });
+    for (const one of [first, choose, second, close] as (State & { addCatch: LambdaInvoke['addCatch'] })[]) {
+      // What one strategy could not reach in all its tries, the next one would not either.
+      one.addCatch(outOfReach, { errors: [laneErrors.outOfReach], resultPath: '$.failure' });
+      // Of several strategies the others go on: what failed is in the ledger.
       one.addCatch(failed, { resultPath: '$.failure' });
+    }
     const runs = new Map(this, 'Runs', { itemsPath: '$.runs', maxConcurrency: 1, resultPath: JsonPath.DISCARD });
     runs.itemProcessor(first.next(choose).next(second).next(close));
     const open = invoke('Open', { step: 'open', scheduledFor: JsonPath.stringAt('$.scheduledFor') });
-    open.addCatch(new Fail(this, 'Not opened', { error: 'LaneNotOpened', cause: 'the window could not be opened' }));
+    const abandon = invoke(
+      'Abandon',
+      {
+        step: 'abandon',
+        scheduledFor: JsonPath.stringAt('$.scheduledFor'),
+        cause: JsonPath.stringAt('$.failure.Cause'),
+      },
+      JsonPath.DISCARD,
+    );
+    abandon.addCatch(
+      new Fail(this, 'Not recorded', {
+        error: 'LaneNotRecorded',
+        cause: 'runs of the window are still running in the ledger, which could not be told that they are not',
+      }),
+    );
+    abandon.next(
+      new Fail(this, 'Not evaluated', {
+        error: 'LaneNotEvaluated',
+        causePath: JsonPath.stringAt('$.failure.Cause'),
+      }),
+    );
+    open.addCatch(abandon, { resultPath: '$.failure' });
+    runs.addCatch(abandon, { resultPath: '$.failure' });
 
     this.stateMachine = new StateMachine(this, 'Resource', {
       stateMachineType: StateMachineType.STANDARD,

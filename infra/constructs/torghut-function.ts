@@ -215,6 +215,14 @@ export class TorghutFunction extends Construct {
     return this;
   }
 
+  /** May learn the key's public half; it and the keys that were published are in the environment. */
+  verifiesWith(key: IKey, published: readonly string[]): this {
+    key.grant(this.lambda, 'kms:GetPublicKey');
+    this.lambda.addEnvironment(evidenceKeys.signingKey, key.keyArn);
+    if (published.length > 0) this.lambda.addEnvironment(evidenceKeys.publishedKeys, published.join(''));
+    return this;
+  }
+
   /** May send to the queue; its URL is in the environment under the queue's own key. */
   sendsTo(target: WorkQueue): this {
     target.queue.grantSendMessages(this.lambda);

@@ -15,6 +15,8 @@ export interface FunctionProfile {
   readonly readsEvidence?: boolean;
   readonly writesEvidence?: boolean;
   readonly signs?: boolean;
+  /** Knows whose signatures count: of keys that were published, and of the one that signs now. */
+  readonly verifies?: boolean;
 }
 
 /** Whoever publishes the outbox may meet a message of any topic. */
@@ -96,6 +98,7 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     readsEvidence: true,
     writesEvidence: true,
     signs: true,
+    verifies: true,
   },
   // Each invocation is one step of a run: a candidate on the whole dataset, at most.
   'research-lane': {
@@ -116,6 +119,7 @@ export const functionTable: Readonly<Record<FunctionName, FunctionProfile>> = {
     reads: ['database'],
     sendsTo: [],
     readsEvidence: true,
+    verifies: true,
   },
   'operator-api': {
     timeoutSeconds: 10,

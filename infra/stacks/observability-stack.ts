@@ -60,6 +60,7 @@ const watchedOf = ({ settings, state, runtime, operator }: ObservabilityStackPro
     ],
     watcherFunctionName: runtime.functions['freshness-check'].lambda.functionName,
     scheduleGroup: runtime.scheduleGroup,
+    researchLane: runtime.researchLane,
     maximumEventAgeSeconds: deployment.scheduleMaxEventAgeSeconds,
     operatorApiId: operator.api.apiId,
   };

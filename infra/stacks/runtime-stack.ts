@@ -17,6 +17,7 @@ import { MarketSchedule } from '../constructs/market-schedule.ts';
 import type { Network } from '../constructs/network.ts';
 import { LedgerMigration, readLedgerFiles } from '../constructs/migration.ts';
 import { layerCodeOnce } from '../constructs/layer-code.ts';
+import { publishedKeysIn, readPublishedKeys } from '../constructs/published-keys.ts';
 import { ResearchLane } from '../constructs/research-lane.ts';
 import { SourceLayer } from '../constructs/source-layer.ts';
 import { type FunctionPlacement, TorghutFunction } from '../constructs/torghut-function.ts';
@@ -56,6 +57,8 @@ export class RuntimeStack extends Stack {
   readonly functions: Readonly<Record<FunctionName, TorghutFunction>>;
   /** Name of the group of all schedules: what the service counts, it counts by group. */
   readonly scheduleGroup: string;
+  /** ARN of the state machine of research runs. */
+  readonly researchLane: string;
 
   constructor(scope: Construct, id: string, props: RuntimeStackProps) {
     super(scope, id, props);
@@ -67,9 +70,10 @@ export class RuntimeStack extends Stack {
     const bus = EventBus.fromEventBusName(this, 'EventBus', 'default');
     const environment = functionEnvironment(settings, domain.codeHash);
     const ledger = readLedgerFiles(sourceRoot);
+    const publishedKeys = readPublishedKeys(publishedKeysIn(sourceRoot), settings.environment).map(({ text }) => text);
 
     const declare = (name: FunctionName): TorghutFunction => {
-      const { timeoutSeconds, reads, sendsTo, publishes, readsEvidence, writesEvidence, signs, ...profile } =
+      const { timeoutSeconds, reads, sendsTo, publishes, readsEvidence, writesEvidence, signs, verifies, ...profile } =
         functionTable[name];
       const declared = new TorghutFunction(this, functionLogicalId(name), {
         ...profile,
@@ -91,6 +95,7 @@ export class RuntimeStack extends Stack {
       if (readsEvidence === true) declared.readsFrom(state.evidence);
       if (writesEvidence === true) declared.writesTo(state.evidence);
       if (signs === true) declared.signsWith(state.signingKey);
+      if (verifies === true) declared.verifiesWith(state.signingKey, publishedKeys);
       return declared;
     };
     this.functions = Object.fromEntries(functionNames.map((name) => [name, declare(name)])) as Record<
@@ -129,6 +134,7 @@ export class RuntimeStack extends Stack {
       timeout: Duration.minutes(15),
       logRetention: settings.logRetentionDays,
     });
+    this.researchLane = lane.stateMachine.stateMachineArn;
     for (const name of functionNames.filter(isScheduled)) {
       new MarketSchedule(this, `${functionLogicalId(name)}Schedule`, {
         target: name === 'research-lane' ? lane.stateMachine : this.functions[name],

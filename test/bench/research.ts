@@ -1,7 +1,7 @@
 import { benchRow, type BenchRow } from './row.ts';
 import { crossCheck, describe, generatedData, realData, tolerance, type CrossCheck } from './research/cross-check.ts';
 import { engineSpeed } from './research/engine-speed.ts';
-import { measureLane, type LaneFigures, type LaneSize } from './research/lane.ts';
+import { measureLane, measureLaneAgain, type LaneFigures, type LaneSize, type StepFigures } from './research/lane.ts';
 import { peerPython, type Peer } from './research/peers.ts';
 
 /** Sessions of a year; with 390 bars each about 100,000. */
@@ -61,49 +61,49 @@ const peerRows = async (
   return rows;
 };
 
-/** Twice the work in one direction, and how many times the time it may take. */
+/** Twice the work in one direction, and how many times the processor time it may take. */
 const mostGrowth = 2.4;
 
+const megabytes = 1e6 / 2 ** 20;
+
+const told = ({ seconds, processorSeconds, peakMebibytes }: StepFigures): string =>
+  `${seconds.toFixed(1)} s (${processorSeconds.toFixed(1)} s of processor), peak ${peakMebibytes.toFixed(0)} MiB`;
+
 const laneRows = async (progress: (text: string) => void): Promise<readonly BenchRow[]> => {
-  const measured = async (size: LaneSize): Promise<LaneFigures> => {
-    progress(`lane of ${size.symbols} symbols, ${size.sessions} sessions, ${size.candidates} candidates`);
-    const figures = await measureLane(size);
-    const { bars, folds, fills, verdict, laneSeconds, laneProcessorSeconds, reproduceSeconds, peakMebibytes } = figures;
-    progress(
-      `${bars} bars, ${folds} folds, ${fills} fills of the judged candidate, ${verdict}: lane ${laneSeconds.toFixed(1)} s ` +
-        `(${laneProcessorSeconds.toFixed(1)} s of processor), reproduced in ${reproduceSeconds.toFixed(1)} s, peak ${peakMebibytes.toFixed(0)} MiB`,
-    );
-    return figures;
+  const announce = ({ symbols, sessions, candidates }: LaneSize): void => {
+    progress(`lane of ${symbols} symbols, ${sessions} sessions, ${candidates} candidates`);
+  };
+  const describeLane = (lane: LaneFigures): void => {
+    const { bars, folds, fills, verdict } = lane;
+    progress(`${bars} bars, ${folds} folds, ${fills} fills of the judged candidate, ${verdict}: ${told(lane)}`);
   };
   const size = { symbols: 10, sessions: yearSessions, candidates: 20 };
-  const whole = await measured(size);
+  announce(size);
+  const { lane, reproduction } = await measureLaneAgain(size);
+  describeLane(lane);
+  progress(`verified and reproduced, ${reproduction.compared} reports: ${told(reproduction)}`);
   const growth: BenchRow[] = [];
   for (const direction of ['sessions', 'symbols', 'candidates'] as const) {
-    const half = await measured({ ...size, [direction]: size[direction] / 2 });
+    const smaller = { ...size, [direction]: size[direction] / 2 };
+    announce(smaller);
+    const half = await measureLane(smaller);
+    describeLane(half);
     growth.push(
       benchRow({
         name: `research_lane_twice_the_${direction}`,
-        value: whole.laneSeconds,
+        value: lane.processorSeconds,
         unit: 's',
-        floor: half.laneSeconds,
+        floor: half.processorSeconds,
         goal: { of: 'ratio', atMost: mostGrowth },
       }),
     );
   }
+  const row = (name: string, value: number, unit: string, atMost: number): BenchRow =>
+    benchRow({ name, value, unit, goal: { of: 'value', atMost } });
   return [
-    benchRow({ name: 'research_lane', value: whole.laneSeconds, unit: 's', goal: { of: 'value', atMost: 10 } }),
-    benchRow({
-      name: 'research_lane_memory',
-      value: whole.peakMebibytes,
-      unit: 'MiB',
-      goal: { of: 'value', atMost: 1_000_000_000 / 2 ** 20 },
-    }),
-    benchRow({
-      name: 'research_reproduce',
-      value: whole.reproduceSeconds,
-      unit: 's',
-      goal: { of: 'value', atMost: 10 },
-    }),
+    row('research_lane', lane.seconds, 's', 10),
+    row('research_lane_memory', lane.peakMebibytes, 'MiB', 1_000 * megabytes),
+    row('research_reproduce', reproduction.seconds, 's', 10),
     ...growth,
   ];
 };

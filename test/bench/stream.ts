@@ -44,6 +44,7 @@ const barSet = (columns: readonly BarColumns[], day: TradingDay): BarSet => {
     frequency: '1m',
     symbols: [...symbols.keys()],
     barsOutsideSession: 0,
+    evidenceClass: 'simulated',
     sessions: [session],
   };
 };

@@ -117,7 +117,12 @@ const needs: Readonly<Record<FunctionName, readonly string[]>> = {
     ...evidenceObjects('s3:PutObject'),
     ...signsEvidence,
   ],
-  'evidence-writer': [...signsIn, ...consumes('EvidenceQueue'), ...readsEvidence],
+  'evidence-writer': [
+    ...signsIn,
+    ...consumes('EvidenceQueue'),
+    ...readsEvidence,
+    'kms:GetPublicKey EvidenceSigningKey',
+  ],
   'operator-api': signsIn,
   migrate: reads('DatabaseOwnerSecretAttachment'),
 };

@@ -100,14 +100,14 @@ describe('functions', () => {
       for (const url of ['TA_CLICKHOUSE_URL', 'JANGAR_SYMBOLS_URL', 'TRADING_LEAN_RUNNER_URL'] as const)
         expect(settings[url]).not.toBeNull();
 
-      const { reads, sendsTo, readsEvidence, writesEvidence, signs } = functionTable[name];
+      const { reads, sendsTo, readsEvidence, writesEvidence, signs, verifies } = functionTable[name];
       const references = [
         ...reads.filter((secret) => secret !== 'database').map((secret) => secretKeys[secret]),
         // Whoever migrates goes to the database itself, everyone else signs in to its proxy.
         ...(reads.includes('database') && name !== 'migrate' ? [databaseKeys.host] : []),
         ...sendsTo.map((queue) => queues[queue].environmentKey),
         ...(readsEvidence === true || writesEvidence === true ? [evidenceKeys.bucket] : []),
-        ...(signs === true ? [evidenceKeys.signingKey] : []),
+        ...(signs === true || verifies === true ? [evidenceKeys.signingKey] : []),
       ];
       const found = Object.entries(variables).filter(([, value]) => typeof value !== 'string');
       expect(found.map(([key]) => key).toSorted()).toEqual(references.toSorted());
@@ -285,7 +285,7 @@ describe('schedules', () => {
   });
 });
 
-it('lets a step of a research run wait for its turn while another run has the function', () => {
+it('lets a step of a research run wait for its turn, and for what is away, before it fails', () => {
   const { DefinitionString } = stage.runtime.findResources('AWS::StepFunctions::StateMachine')[researchLaneLogicalId]!
     .Properties as { readonly DefinitionString: { readonly 'Fn::Join': readonly [string, readonly unknown[]] } };
   const text = DefinitionString['Fn::Join'][1].map((part) => (typeof part === 'string' ? part : 'arn')).join('');
@@ -297,11 +297,12 @@ it('lets a step of a research run wait for its turn while another run has the fu
       state.Type === 'Task' ? [[name, state] as const] : tasksOf(state.ItemProcessor?.States ?? {}),
     );
   const tasks = tasksOf((JSON.parse(text) as { readonly States: States }).States);
-  expect(tasks).toHaveLength(6);
+  expect(tasks).toHaveLength(7);
   for (const [name, task] of tasks)
     expect(task, name).toMatchObject({
       Retry: expect.arrayContaining([
         expect.objectContaining({ ErrorEquals: ['Lambda.TooManyRequestsException'], MaxAttempts: 10 }),
+        expect.objectContaining({ ErrorEquals: ['OutOfReach'], MaxAttempts: 5, IntervalSeconds: 10, BackoffRate: 2 }),
       ]) as unknown,
     });
 });

@@ -10,7 +10,7 @@ import {
   type Instant,
   type TradingDay,
 } from '@torghut/domain';
-import type { Signer } from '@torghut/domain/evidence';
+import { readVerificationKey, type Signer } from '@torghut/domain/evidence';
 import type { EvidenceRequest, SessionSource } from '@torghut/domain/research';
 import {
   clickHouseSessionSource,
@@ -142,17 +142,25 @@ export const testLane = async (bars: BarSet, at: Instant, options: TestLaneOptio
   const ledger = postgresResearchLedger(db.app, laneAccount);
   const clock = { ...systemClock, now: () => at, sleep: () => Promise.resolve() };
   const sent: EvidenceRequest[] = [];
+  const signer = options.signer ?? repeatableSigner();
   const ports: LanePorts = {
     source: options.source,
     archive: postgresSnapshotArchive(db.app),
     facts: postgresLaneFacts(db.app, laneAccount),
     store,
-    signer: options.signer ?? repeatableSigner(),
+    signer,
     ledger,
     evidence: postgresGateEvidence(db.app, { account: laneAccount, evidenceClass: 'simulated', llmStage: 0 }),
     send: async (request) => {
       sent.push(request);
-      await writeEvidence(request, { ledger: () => Promise.resolve(ledger), store, strict: true, clock, telemetry });
+      await writeEvidence(request, {
+        ledger: () => Promise.resolve(ledger),
+        store,
+        trusted: () => Promise.resolve([readVerificationKey(signer.publicPem)]),
+        strict: true,
+        clock,
+        telemetry,
+      });
     },
     policy: { ...defaultPolicy, candidateBudget: 2 },
     clock,

@@ -1,7 +1,7 @@
 import { minute, parseInstant, parseSettings, toText, type Instant, type Settings } from '@torghut/domain';
 import { replayDecisions, type Replay, type ReplayedWindow } from '@torghut/domain/research';
 import {
-  clickHouseSignalStore,
+  clickHouseSignalHistory,
   columnTypes,
   fixedCredentials,
   postgresReplayLedger,
@@ -123,7 +123,7 @@ export const replay = (words: readonly string[], environment: Environment = proc
             to,
             {
               ledger: postgresReplayLedger(client, accountLabel),
-              signals: clickHouseSignalStore(clickhouse, {
+              signals: clickHouseSignalHistory(clickhouse, {
                 signals: settings.TRADING_SIGNAL_TABLE,
                 bars: settings.TRADING_PRICE_TABLE,
               }),

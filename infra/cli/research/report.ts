@@ -177,5 +177,7 @@ export const reportLines = (artifacts: RunArtifacts): readonly string[] => {
   ];
 };
 
-const detector = ({ rows_compared, differences }: EvaluationReport['detectors']['lookahead']): string =>
-  rows_compared === 0 ? 'nothing compared' : `${rows_compared.toLocaleString('en-US')}, ${differences}`;
+const detector = ({ rows_compared, differences, tolerated }: EvaluationReport['detectors']['lookahead']): string =>
+  rows_compared === 0
+    ? 'nothing compared'
+    : `${rows_compared.toLocaleString('en-US')}, ${differences} (${tolerated} tolerated)`;

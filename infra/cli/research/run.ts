@@ -11,7 +11,7 @@ import {
   type Hash,
   type Ticker,
 } from '@torghut/domain';
-import { readManifest, type EvidenceReads } from '@torghut/domain/evidence';
+import { readManifest, readVerificationKey, type EvidenceReads } from '@torghut/domain/evidence';
 import {
   artifactSchemas,
   type LaneStrategy,
@@ -231,10 +231,11 @@ const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise
     try {
       const store = fileEvidenceStore(data);
       const signer = await fileSigner(join(data, 'signing-key.pem'));
+      const trusted = [readVerificationKey(signer.publicPem)];
       const telemetry = createMemoryTelemetry();
       const ledger = postgresResearchLedger(pool, account);
       const clock = { ...systemClock, now: () => last.closeAt };
-      const evidenceClass = words.bars === generatedDirectory ? 'simulated' : 'observed';
+      const { evidenceClass } = bars;
       const settings = parseSettings({
         TRADING_ACCOUNT_LABEL: account,
         TRADING_SIGNAL_WINDOW_SIZE: windowSize,
@@ -249,7 +250,14 @@ const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise
         ledger,
         evidence: postgresGateEvidence(pool, { account, evidenceClass, llmStage: 0 }),
         send: (request) =>
-          writeEvidence(request, { ledger: () => Promise.resolve(ledger), store, strict: true, clock, telemetry }),
+          writeEvidence(request, {
+            ledger: () => Promise.resolve(ledger),
+            store,
+            trusted: () => Promise.resolve(trusted),
+            strict: true,
+            clock,
+            telemetry,
+          }),
         policy: { ...defaultPolicy, candidateBudget: words.candidates, sessions: bars.sessions.length },
         clock,
         telemetry,

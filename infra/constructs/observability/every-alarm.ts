@@ -6,6 +6,7 @@ import {
   deadLetterAlarm,
   functionAlarms,
   operatorApiAlarm,
+  researchLaneAlarm,
   scheduleAlarms,
   watcherAlarm,
   type WatchedDeadLetterQueue,
@@ -22,6 +23,8 @@ export interface Watched {
   /** The function that measures everything else. */
   readonly watcherFunctionName: string;
   readonly scheduleGroup: string;
+  /** ARN of the state machine of research runs. */
+  readonly researchLane: string;
   readonly maximumEventAgeSeconds: number;
   readonly operatorApiId: string;
 }
@@ -34,5 +37,6 @@ export const everyAlarm = (limits: LimitValues, watched: Watched): readonly Alar
   ...watched.workQueues.map(workQueueAlarm),
   ...watched.deadLetterQueues.map(deadLetterAlarm),
   ...scheduleAlarms(watched.scheduleGroup),
+  researchLaneAlarm(watched.researchLane),
   operatorApiAlarm(watched.operatorApiId),
 ];

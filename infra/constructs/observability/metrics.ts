@@ -47,6 +47,14 @@ export const scheduleGroupMetric = (group: string, name: string): MetricReferenc
   statistic: 'Sum',
 });
 
+/** The service counts executions by how they ended. */
+export const stateMachineMetric = (arn: string, name: string): MetricReference => ({
+  namespace: 'AWS/States',
+  name,
+  dimensions: { StateMachineArn: arn },
+  statistic: 'Sum',
+});
+
 export const httpApiMetric = (apiId: string, name: string, statistic: Statistic): MetricReference => ({
   namespace: 'AWS/ApiGateway',
   name,

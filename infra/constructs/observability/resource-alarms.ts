@@ -1,5 +1,5 @@
 import { type AlarmRow, minutes, occurrence, row } from './alarm-row.ts';
-import { httpApiMetric, lambdaMetric, queueMetric, scheduleGroupMetric } from './metrics.ts';
+import { httpApiMetric, lambdaMetric, queueMetric, scheduleGroupMetric, stateMachineMetric } from './metrics.ts';
 
 export interface WatchedFunction {
   /** Folder name under `functions/`. */
@@ -190,6 +190,26 @@ export const deadLetterAlarm = ({ name, queueName, holds }: WatchedDeadLetterQue
     threshold: 1,
     // The queue service measures a queue that holds something, and stops some hours after it was last used.
     missing: 'notBreaching',
+  });
+
+/** Executions of the research lane that did not end as the lane ends: what a run fails with by itself is in the ledger. */
+export const researchLaneAlarm = (arn: string): AlarmRow =>
+  occurrence({
+    id: 'research-lane-failed',
+    title: 'The research lane cannot work',
+    severity: 'ticket',
+    theme: 'research',
+    metrics: {
+      failed: stateMachineMetric(arn, 'ExecutionsFailed'),
+      late: stateMachineMetric(arn, 'ExecutionsTimedOut'),
+      aborted: stateMachineMetric(arn, 'ExecutionsAborted'),
+    },
+    // Arithmetic reads a missing data point as 0 beside one that is there.
+    expression: 'failed + late + aborted',
+    periodSeconds: 300,
+    breaching: { points: 1, outOf: 24 },
+    meaning:
+      'An execution of the research lane failed or ran out of time within 2 h: something it needs was away for all tries.',
   });
 
 /** Schedules that could not invoke their function. */

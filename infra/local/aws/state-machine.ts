@@ -5,25 +5,31 @@ import * as z from 'zod';
  * ARN), Map, Pass, Succeed and Fail, with JSONPath of plain fields. A field that is not known is refused: a definition
  * that means something else in the cloud must not run here.
  */
+/** Errors that functions throw, by name. Of the service's own names only one is known here: all of them. */
+const ownError = z.string().regex(/^[A-Za-z]+$/);
 const catcher = z.strictObject({
-  ErrorEquals: z.tuple([z.literal('States.ALL')]),
+  ErrorEquals: z.union([z.tuple([z.literal('States.ALL')]), z.array(ownError).min(1)]),
   Next: z.string(),
   ResultPath: z.string().nullable().optional(),
 });
-/** Retries of the service's own faults, which do not happen here. Those of other errors would change what runs. */
+/** Retries: of errors that functions throw, and of the service's own faults, which do not happen here. */
 const retrier = z.strictObject({
   ErrorEquals: z.array(
-    z.enum([
-      'Lambda.ClientExecutionTimeoutException',
-      'Lambda.ServiceException',
-      'Lambda.AWSLambdaException',
-      'Lambda.SdkClientException',
-      'Lambda.TooManyRequestsException',
+    z.union([
+      ownError,
+      z.enum([
+        'Lambda.ClientExecutionTimeoutException',
+        'Lambda.ServiceException',
+        'Lambda.AWSLambdaException',
+        'Lambda.SdkClientException',
+        'Lambda.TooManyRequestsException',
+      ]),
     ]),
   ),
-  IntervalSeconds: z.int().positive().optional(),
-  MaxAttempts: z.int().min(0).optional(),
-  BackoffRate: z.number().min(1).optional(),
+  // What the service takes where nothing is said.
+  IntervalSeconds: z.int().positive().default(1),
+  MaxAttempts: z.int().min(0).default(3),
+  BackoffRate: z.number().min(1).default(2),
 });
 const transition = { Next: z.string().optional(), End: z.literal(true).optional(), Comment: z.string().optional() };
 
@@ -53,7 +59,12 @@ const mapSchema = z.strictObject({
 const passSchema = z.strictObject({ Type: z.literal('Pass'), ...transition });
 const endSchema = z.discriminatedUnion('Type', [
   z.strictObject({ Type: z.literal('Succeed') }),
-  z.strictObject({ Type: z.literal('Fail'), Error: z.string(), Cause: z.string() }),
+  z.strictObject({
+    Type: z.literal('Fail'),
+    Error: z.string(),
+    Cause: z.string().optional(),
+    CausePath: z.string().optional(),
+  }),
 ]);
 
 type Working = z.infer<typeof taskSchema> | z.infer<typeof passSchema> | MapState;
@@ -160,28 +171,61 @@ const failureOf = (error: unknown): ExecutionFailed => {
 /** What goes into a function and comes out of it is JSON. */
 const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null)) as unknown;
 
+const covers = (names: readonly string[], error: string): boolean =>
+  names.includes(error) || names.includes('States.ALL');
+
+const causeOf = ({ Cause, CausePath }: Extract<State, { Type: 'Fail' }>, input: unknown, context: Context): string =>
+  CausePath === undefined ? (Cause ?? '') : String(read(CausePath, input, context));
+
+/** What a machine reaches for: its functions, and time to pass between tries. */
+export interface Surroundings {
+  readonly invoke: InvokeFunction;
+  readonly wait: (seconds: number) => Promise<void>;
+}
+
+/** Invokes a function, and again after an error that one of the retriers names, each as often as it says. */
+const invokeRetrying = async (
+  { Resource, Retry = [] }: z.infer<typeof taskSchema>,
+  payload: unknown,
+  { invoke, wait }: Surroundings,
+): Promise<unknown> => {
+  const tried = new Map<z.infer<typeof retrier>, number>();
+  for (;;) {
+    try {
+      return await invoke(Resource, payload);
+    } catch (error) {
+      const { error: name } = failureOf(error);
+      const found = Retry.find(({ ErrorEquals }) => covers(ErrorEquals, name));
+      const times = found === undefined ? 0 : (tried.get(found) ?? 0);
+      if (found === undefined || times >= found.MaxAttempts) throw error;
+      tried.set(found, times + 1);
+      await wait(found.IntervalSeconds * found.BackoffRate ** times);
+    }
+  }
+};
+
 const runStates = async (
   machine: Machine,
   input: unknown,
   context: Context,
-  invoke: InvokeFunction,
+  surroundings: Surroundings,
 ): Promise<unknown> => {
   let [name, value]: [string, unknown] = [machine.StartAt, input];
   for (;;) {
     const state = machine.States[name];
     if (state === undefined) throw new ExecutionFailed('States.Runtime', `expected a state ${name}, found none`);
     if (state.Type === 'Succeed') return value;
-    if (state.Type === 'Fail') throw new ExecutionFailed(state.Error, state.Cause);
+    if (state.Type === 'Fail') throw new ExecutionFailed(state.Error, causeOf(state, value, context));
     let next: string | undefined;
     try {
-      value = await runState(state, value, context, invoke);
+      value = await runState(state, value, context, surroundings);
       next = state.Next;
     } catch (error) {
-      const caught = 'Catch' in state ? state.Catch?.[0] : undefined;
-      if (caught === undefined) throw error;
       const { error: Error, cause: Cause } = failureOf(error);
       // What the service cannot make sense of ends the execution, whatever is caught.
       if (Error === 'States.Runtime') throw error;
+      const caught = 'Catch' in state ? state.Catch?.find(({ ErrorEquals }) => covers(ErrorEquals, Error)) : undefined;
+      if (caught === undefined) throw error;
       value = place(value, { Error, Cause }, caught.ResultPath);
       next = caught.Next;
     }
@@ -190,11 +234,16 @@ const runStates = async (
   }
 };
 
-const runState = async (state: Working, input: unknown, context: Context, invoke: InvokeFunction): Promise<unknown> => {
+const runState = async (
+  state: Working,
+  input: unknown,
+  context: Context,
+  surroundings: Surroundings,
+): Promise<unknown> => {
   if (state.Type === 'Pass') return input;
   if (state.Type === 'Task') {
     const payload = state.Parameters === undefined ? input : fill(state.Parameters, input, context);
-    return place(input, asJson(await invoke(state.Resource, asJson(payload))), state.ResultPath);
+    return place(input, asJson(await invokeRetrying(state, asJson(payload), surroundings)), state.ResultPath);
   }
   const items = read(state.ItemsPath, input, context);
   if (!Array.isArray(items))
@@ -204,7 +253,7 @@ const runState = async (state: Working, input: unknown, context: Context, invoke
   for (const [Index, Value] of (items as readonly unknown[]).entries()) {
     const inner = { item: { Index, Value } };
     const each = state.ItemSelector === undefined ? Value : fill(state.ItemSelector, input, inner);
-    results.push(await runStates(state.ItemProcessor, each, inner, invoke));
+    results.push(await runStates(state.ItemProcessor, each, inner, surroundings));
   }
   return place(input, results, state.ResultPath);
 };
@@ -216,10 +265,10 @@ const runState = async (state: Working, input: unknown, context: Context, invoke
 export const execute = async (
   definition: StateMachineDefinition,
   input: unknown,
-  invoke: InvokeFunction,
+  surroundings: Surroundings,
 ): Promise<unknown> => {
   try {
-    return await runStates(definition, input, {}, invoke);
+    return await runStates(definition, input, {}, surroundings);
   } catch (error) {
     throw failureOf(error);
   }

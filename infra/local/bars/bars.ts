@@ -1,4 +1,4 @@
-import type { Instant, NewYorkDate, Ticker, TradingDay } from '@torghut/domain';
+import type { EvidenceClass, Instant, NewYorkDate, Ticker, TradingDay } from '@torghut/domain';
 import type { BarColumns } from '@torghut/domain/research';
 
 /** A directory of bars that cannot be used. The message is one line: where, what was expected, what was found. */
@@ -48,6 +48,8 @@ export interface BarSession {
 /** What was read from a directory. */
 export interface BarSet {
   readonly directory: string;
+  /** As the directory's own document says, wherever it is copied to. */
+  readonly evidenceClass: EvidenceClass;
   readonly frequency: BarFrequency;
   /** Ascending. */
   readonly symbols: readonly Ticker[];

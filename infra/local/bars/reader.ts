@@ -8,11 +8,13 @@ import {
   minute,
   newYorkDate,
   newYorkInstant,
+  type EvidenceClass,
   type NewYorkDate,
   type Ticker,
   type TradingDay,
 } from '@torghut/domain';
 import type { BarColumns } from '@torghut/domain/research';
+import * as z from 'zod';
 import {
   barFrequencies,
   type BarFrequency,
@@ -107,6 +109,30 @@ const withoutCrossed = (quotes: QuoteColumns): QuoteColumns => {
   ) as unknown as QuoteColumns;
 };
 
+const manifestSchema = z.object({ generated: z.boolean() });
+
+/** Bars are simulated when the manifest beside them says that they were generated; market data comes without one. */
+const evidenceClassOf = async (directory: string): Promise<EvidenceClass> => {
+  const path = join(directory, 'manifest.json');
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw new BarsError(`${path}: expected a readable file, found ${describe(error)}`);
+  });
+  if (text === null) return 'observed';
+  const manifest = manifestSchema.safeParse(parsed(text));
+  if (!manifest.success)
+    throw new BarsError(`${path}: expected JSON that says whether the bars were "generated", found none`);
+  return manifest.data.generated ? 'simulated' : 'observed';
+};
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // The schema says what was expected instead.
+  }
+};
+
 type Hours = NonNullable<ReadBarsOptions['hours']>;
 
 const boundsOf = (day: TradingDay, hours: Hours): readonly [number, number] =>
@@ -135,7 +161,7 @@ const cutIntoDays = <C extends BarColumns | QuoteColumns>(columns: C, hours: Hou
 
 /**
  * Reads a directory of bars: `<SYMBOL>_<freq>.csv[.gz]` with optional `<SYMBOL>_quote_<freq>.csv[.gz]`, freq `1s` or
- * `1m`. Other files are ignored. Sessions are cut by the exchange's calendar.
+ * `1m`, and a `manifest.json` where they were generated. Other files are ignored. Sessions are cut by the exchange's calendar.
  * @throws BarsError for a directory without bars, an absent symbol, or a row that breaks a rule; nothing is repaired.
  */
 export const readBars = async (directory: string, options: ReadBarsOptions = {}): Promise<BarSet> => {
@@ -191,6 +217,7 @@ export const readBars = async (directory: string, options: ReadBarsOptions = {})
   }
   return {
     directory,
+    evidenceClass: await evidenceClassOf(directory),
     frequency,
     symbols,
     barsOutsideSession,

@@ -1,11 +1,25 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { CountedPlan, EvaluationInput, Task, TaskExecutor, TaskResult } from '@torghut/domain/research';
-import { sharedInput } from './shared-input.ts';
+import type {
+  CountedPlan,
+  EvaluationInput,
+  Groundwork,
+  Task,
+  TaskExecutor,
+  TaskResult,
+} from '@torghut/domain/research';
+import { inSharedMemory } from './shared-memory.ts';
+
+export type ThreadRequest =
+  | { readonly kind: 'lay'; readonly symbol: number }
+  | { readonly kind: 'build on'; readonly groundwork: readonly Groundwork[] }
+  | { readonly kind: 'run'; readonly task: Task };
+
+export type ThreadResult = Groundwork | TaskResult | null;
 
 export type ThreadAnswer =
-  { readonly ok: true; readonly result: TaskResult } | { readonly ok: false; readonly message: string };
+  { readonly ok: true; readonly result: ThreadResult } | { readonly ok: false; readonly message: string };
 
 export interface ThreadOptions {
   /** By default one for each core. */
@@ -37,6 +51,39 @@ const startRunner = (input: EvaluationInput, plan: CountedPlan): Runner => {
   return { thread, died };
 };
 
+const ask = async ({ thread, died }: Runner, request: ThreadRequest): Promise<ThreadAnswer> => {
+  thread.postMessage(request);
+  const [answer] = (await Promise.race([once(thread, 'message'), died])) as [ThreadAnswer];
+  return answer;
+};
+
+/** Answers in the order of the requests, each thread taking the next request when it is through with one. */
+const handOut = async (
+  runners: readonly Runner[],
+  requests: readonly ThreadRequest[],
+  name: string,
+  onDone: () => void = () => undefined,
+): Promise<readonly ThreadResult[]> => {
+  const results: ThreadResult[] = [];
+  // Checks look at every row that was stored: begun last, they would keep one thread when the others have nothing left.
+  const next = requests
+    .map((request, index) => ({ request, index }))
+    .toSorted((one, other) => Number(isChecks(other.request)) - Number(isChecks(one.request)))
+    .values();
+  const work = async (runner: Runner): Promise<void> => {
+    for (const { request, index } of next) {
+      const answer = await ask(runner, request);
+      if (!answer.ok) throw new Error(`${name} ${index} failed: ${answer.message}`);
+      results[index] = answer.result;
+      onDone();
+    }
+  };
+  await Promise.all(runners.map(work));
+  return results;
+};
+
+const isChecks = (request: ThreadRequest): boolean => request.kind === 'run' && request.task.kind === 'checks';
+
 /** Threads of this machine that run the tasks of one plan, until they are closed. */
 export interface TaskThreads {
   readonly execute: TaskExecutor;
@@ -44,12 +91,11 @@ export interface TaskThreads {
 }
 
 /**
- * Runs tasks in threads, each thread taking the next one when it is through; the results are in the order of the tasks,
- * whoever was first. What a thread has computed of the dataset it keeps for the tasks that come later. An error in a
- * thread is the error of the whole.
+ * Runs tasks in threads; the results are in the order of the tasks, whoever was first. What every task begins with is
+ * computed once for each symbol, in memory that all threads see. An error in a thread is the error of the whole.
  */
 export const taskThreads = (input: EvaluationInput, options: ThreadOptions = {}): TaskThreads => {
-  const common = sharedInput(input);
+  const common = inSharedMemory(input);
   const count = options.threads ?? availableParallelism();
   let threads: { readonly plan: CountedPlan; readonly runners: readonly Runner[] } | null = null;
   const close = async (): Promise<void> => {
@@ -58,34 +104,30 @@ export const taskThreads = (input: EvaluationInput, options: ThreadOptions = {})
     await Promise.all(ended);
   };
   const runnersFor = async (plan: CountedPlan): Promise<readonly Runner[]> => {
-    if (threads !== null && threads.plan !== plan) await close();
-    threads ??= {
-      plan,
-      runners: Array.from({ length: count }, () => startRunner(common, plan)),
-    };
-    return threads.runners;
+    if (threads?.plan === plan) return threads.runners;
+    await close();
+    const runners = Array.from({ length: count }, () => startRunner(common, plan));
+    threads = { plan, runners };
+    const symbols = common.series.map((_, symbol): ThreadRequest => ({ kind: 'lay', symbol }));
+    const groundwork = (await handOut(runners, symbols, 'groundwork of symbol')) as readonly Groundwork[];
+    await Promise.all(runners.map((runner) => ask(runner, { kind: 'build on', groundwork })));
+    return runners;
   };
-  const execute: TaskExecutor = async (plan, tasks: readonly Task[]) => {
-    const results: TaskResult[] = [];
-    let [next, done] = [0, 0];
-    const work = async ({ thread, died }: Runner): Promise<void> => {
-      for (let index = next++; index < tasks.length; index = next++) {
-        thread.postMessage(tasks[index]);
-        const [answer] = (await Promise.race([once(thread, 'message'), died])) as [ThreadAnswer];
-        if (!answer.ok) throw new Error(`task ${index} failed: ${answer.message}`);
-        results[index] = answer.result;
-        done += 1;
-        options.onProgress?.({ done, of: tasks.length });
-      }
+  const execute: TaskExecutor = async (plan, tasks) => {
+    let done = 0;
+    const onDone = (): void => {
+      done += 1;
+      options.onProgress?.({ done, of: tasks.length });
     };
     try {
-      await Promise.all((await runnersFor(plan)).map(work));
+      const runners = await runnersFor(plan);
+      const requests = tasks.map((task): ThreadRequest => ({ kind: 'run', task }));
+      return (await handOut(runners, requests, 'task', onDone)) as readonly TaskResult[];
     } catch (error) {
       // A thread in the middle of a task cannot take another one.
       await close();
       throw error;
     }
-    return results;
   };
   return { execute, close };
 };

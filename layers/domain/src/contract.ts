@@ -4,7 +4,7 @@
  */
 
 /** Version of the last Postgres migration this code was built for; the boot check compares it with the database. */
-export const schemaVersion = '0020';
+export const schemaVersion = '0021';
 
 export const metricsNamespace = 'torghut_trading';
 
@@ -112,5 +112,15 @@ export const databaseKeys = {
   user: 'DATABASE_USER',
 } as const;
 
-/** Where evidence is kept and what signs it. */
-export const evidenceKeys = { bucket: 'EVIDENCE_BUCKET', signingKey: 'SIGNING_KEY_ID' } as const;
+/** Where evidence is kept, what signs it, and whose signatures count beside: PEM, one key after another. */
+export const evidenceKeys = {
+  bucket: 'EVIDENCE_BUCKET',
+  signingKey: 'SIGNING_KEY_ID',
+  publishedKeys: 'EVIDENCE_PUBLIC_KEYS',
+} as const;
+
+/** Errors of the research lane that its state machine tells from others, by name. */
+export const laneErrors = {
+  /** Something that a step reaches for does not answer: it may answer later. */
+  outOfReach: 'OutOfReach',
+} as const;

@@ -28,7 +28,9 @@ export * from './clickhouse/migrator.ts';
 export * from './clickhouse/health.ts';
 export * from './clickhouse/session-source.ts';
 export * from './clickhouse/signal-columns.ts';
+export * from './clickhouse/signal-history.ts';
 export * from './clickhouse/signal-store.ts';
+export * from './clickhouse/signal-stretch.ts';
 export * from './clock.ts';
 export * from './evidence-class.ts';
 export * from './evidence/file-evidence-store.ts';
@@ -91,6 +93,7 @@ export type {
 } from './postgres/read-model/operations.ts';
 export type { DecisionRow, ExecutionRow, ProvenanceSummary, RowFilter } from './postgres/read-model/orders.ts';
 export * from './postgres/ledger-release.ts';
+export type { ParityCheckRow, ParityReads, ParityStandingRow } from './postgres/read-model/parity.ts';
 export * from './postgres/read-model/read-model.ts';
 export * from './postgres/read-model/research.ts';
 export type {

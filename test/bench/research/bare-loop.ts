@@ -48,11 +48,12 @@ export const bareLoop = ({ series, halfSpread, meanMinuteVolume }: Market, actio
         count = kept;
         if (at > openAt && at + minute < closeAt) {
           const traded = volume[row]!;
-          let available = Math.floor(0.1 * traded + 1e-9);
+          const whole = Math.floor(0.1 * traded + 1e-9);
+          let available = whole;
           for (let order = 0; order < count && available > 0; order += 1) {
             if (at < activeAt[order]!) continue;
             const qty = Math.min(remaining[order]!, available);
-            const share = qty / traded;
+            const share = (whole - available + qty) / traded;
             const half = halfSpread[row]!;
             const slip = open[row]! * (share <= 0.01 ? 0 : share <= 0.05 ? 1e-4 : 3e-4);
             const buys = side[order]! > 0;
@@ -86,8 +87,12 @@ export const bareLoop = ({ series, halfSpread, meanMinuteVolume }: Market, actio
           const budget = Math.min(10_000, 10_000 - (held + buying) * price, 0.1 * meanMinuteVolume[row]! * price);
           const qty = exit ? held - selling : selling > 0 ? 0 : Math.floor(budget / price + 1e-9);
           if (qty > 0) {
-            if (exit) lastSell = now;
-            else lastBuy = now;
+            if (exit) {
+              lastSell = now;
+              for (let order = 0; order < count; order += 1) if (side[order]! > 0) expiresAt[order] = -Infinity;
+            } else {
+              lastBuy = now;
+            }
             const refused = draw() < 0.01;
             draw();
             if (!refused) {

@@ -1,11 +1,12 @@
 import { asTicker } from '@torghut/domain';
-import { marketOf, simulate, type SymbolSeries } from '@torghut/domain/research';
+import { marketOf, type SymbolSeries } from '@torghut/domain/research';
 import { readBars } from '../../../infra/local/bars/reader.ts';
 import { seriesOf } from '../../../infra/local/bars/series.ts';
 import { marketDataDirectory } from '../../support/market-data.ts';
 import { crossings, generatedSeries } from './bars.ts';
 import { nextOpenModel, startingCash } from './next-open.ts';
 import { runPeer, type Peer, type PeerResult } from './peers.ts';
+import { simulate } from '../../../layers/domain/src/research/engine.ts';
 
 /** What the engine and a published one agree on. */
 export interface CrossCheck {

@@ -3,12 +3,12 @@ import {
   featuresOf,
   marketOf,
   sessionFeesOn,
-  simulate,
   type SessionFees,
   type Simulation,
 } from '@torghut/domain/research';
 import { bareLoop, type BareResult } from './bare-loop.ts';
 import type { CheckData } from './cross-check.ts';
+import { simulate } from '../../../layers/domain/src/research/engine.ts';
 
 export interface EngineSpeed {
   /** Bars a second of processor time. */

@@ -1,75 +1,140 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hour } from '@torghut/domain';
 import {
+  artifactOf,
+  artifactOfText,
+  manifestOf,
+  readVerificationKey,
+  sealStatement,
+  snapshotKey,
+  verdictStatement,
+} from '@torghut/domain/evidence';
+import {
+  artifactSchemas,
   assembleRun,
+  datasetArtifactOf,
   defaultGrids,
   defaultSplitPlan,
+  evaluationInputOf,
+  featuresOf,
+  loadSnapshots,
   parameterSetsOf,
   planBacktest,
-  reproduceRun,
+  reproduceStoredRun,
   runBacktest,
+  snapshotsOf,
+  storedSnapshot,
+  type StoredSnapshot,
 } from '@torghut/domain/research';
-import { taskThreads } from '../../../infra/local/research/task-threads.ts';
-import { basisOf, configured, contextOf, inputOf, TrialBook } from '../../domain/research/lane-fixture.ts';
+import { fileEvidenceStore } from '@torghut/platform';
+import { taskThreads, withTaskThreads, type TaskThreads } from '../../../infra/local/research/task-threads.ts';
+import { localSigner } from '../../domain/evidence/fixtures.ts';
+import { basisOf, configured, contextOf, TrialBook } from '../../domain/research/lane-fixture.ts';
 import { generatedSeries } from './bars.ts';
-import type { LaneFigures, LaneSize } from './lane.ts';
+import type { LaneFigures, LaneSize, LaneSteps, StepFigures } from './lane.ts';
 
-/** Evaluates generated bars in ten folds, the test of each as long as the others', then reproduces the run. */
-const { symbols, sessions, candidates } = JSON.parse(process.argv[2] ?? '') as LaneSize;
-const folds = 10;
-const testSessions = Math.floor((0.9 * sessions) / folds);
+/** One step of a measured lane, in a process of its own: what one leaves in memory is no part of the next one's. */
+const [step, directory = '', sizeText = ''] = process.argv.slice(2);
+const { symbols, sessions, candidates } = JSON.parse(sizeText) as LaneSize;
+const store = fileEvidenceStore(directory);
+const { runId } = contextOf();
+const keyFile = join(directory, 'signing-key.pub.pem');
+const datasetFile = join(directory, 'dataset.json');
+const codeHash = 'c'.repeat(64);
 
-const input = inputOf(generatedSeries(symbols, sessions).toSorted((a, b) => (a.symbol < b.symbol ? -1 : 1)));
-const basis = {
-  ...basisOf(input),
-  plan: {
+/** What a step takes from here on; the memory is the largest of the process. */
+const measuring = (): (() => StepFigures) => {
+  const [started, before] = [performance.now(), process.cpuUsage()];
+  return () => {
+    const { user, system } = process.cpuUsage(before);
+    return {
+      seconds: (performance.now() - started) / 1_000,
+      processorSeconds: (user + system) / 1e6,
+      peakMebibytes: process.resourceUsage().maxRSS / 1_024,
+    };
+  };
+};
+
+/** Stores generated bars with the features they give, as the stream would have recorded them. */
+const storeBars = async (): Promise<LaneSteps['store']> => {
+  const listed: StoredSnapshot[] = [];
+  for (const series of generatedSeries(symbols, sessions)) {
+    const features = { ...featuresOf(series), staleness_ms: new Float64Array(series.close.length) };
+    for (const snapshot of snapshotsOf({ series, features }).map(storedSnapshot)) {
+      await store.put(snapshotKey(snapshot.sha256), snapshot.bytes);
+      listed.push(snapshot);
+    }
+  }
+  const dataset = datasetArtifactOf(listed, { timeframe: '1Min', evidenceClass: 'observed' });
+  await writeFile(datasetFile, artifactOf(runId, 'dataset', dataset).bytes);
+  return { bytes: listed.reduce((sum, { bytes }) => sum + bytes.length, 0) };
+};
+
+/** From the stored dataset to signed evidence: ten folds, the test of each as long as the others'. */
+const evaluate = async (): Promise<LaneFigures> => {
+  const figures = measuring();
+  const dataset = artifactSchemas.dataset.parse(JSON.parse(await readFile(datasetFile, 'utf8')));
+  const loaded = await loadSnapshots(dataset, store);
+  if (!loaded.ok) throw new Error(loaded.detail);
+  const input = evaluationInputOf(dataset, loaded.snapshots, { noSignalWindows: 0, windowOverlapSeconds: 15 });
+  const folds = 10;
+  const testSessions = Math.floor((0.9 * sessions) / folds);
+  const plan = {
     ...defaultSplitPlan,
     train_sessions: sessions - folds * testSessions,
     test_sessions: testSessions,
     step_sessions: testSessions,
-  },
+  };
+  const grid = defaultGrids.intraday_tsmom;
+  if (grid === undefined) throw new Error('expected a grid of intraday_tsmom');
+  const planned = planBacktest(
+    { ...basisOf(input), codeHash, plan },
+    parameterSetsOf(configured, grid, candidates),
+    input.sessions,
+  );
+  const backtest = await withTaskThreads(input, {}, (execute) => runBacktest(new TrialBook(), execute, runId, planned));
+  const { signer, publicPem } = localSigner();
+  const run = assembleRun(
+    backtest,
+    input,
+    contextOf({ evaluatedAt: (input.sessions.at(-1)?.closeAt ?? 0) + hour, signingKeyId: signer.keyId }),
+  );
+  const unsigned = [artifactOf(runId, 'dataset', dataset), ...run.artifacts];
+  const statement = verdictStatement(unsigned, run.gateReport, run.expiresAt);
+  const all = [...unsigned, artifactOfText(runId, 'gate-envelope', await sealStatement(statement, signer))];
+  for (const { key, bytes } of [...all, manifestOf(runId, all)]) await store.put(key, bytes);
+  await writeFile(keyFile, publicPem);
+  return {
+    ...figures(),
+    bars: input.series.reduce((sum, { close }) => sum + close.length, 0),
+    folds: planned.folds.length,
+    fills: backtest.judged.fills,
+    verdict: run.gateReport.verdict,
+  };
 };
-const grid = defaultGrids.intraday_tsmom;
-if (grid === undefined) throw new Error('expected a grid of intraday_tsmom');
-const planned = planBacktest(basis, parameterSetsOf(configured, grid, candidates), input.sessions);
-if (!planned.ok) throw new Error(planned.detail);
 
-// What generating leaves behind is no part of the lane's memory.
-globalThis.gc?.();
-
-const context = contextOf({ evaluatedAt: (input.sessions.at(-1)?.closeAt ?? 0) + 3_600_000 });
-const threads = taskThreads(input);
-const { execute } = threads;
-const started = performance.now();
-const processorAtStart = process.cpuUsage();
-const backtest = await runBacktest(new TrialBook(), execute, context.runId, planned.plan);
-const run = assembleRun(backtest, input, context);
-const finished = performance.now();
-const { user, system } = process.cpuUsage(processorAtStart);
-const peakMebibytes = process.resourceUsage().maxRSS / 1_024;
-
-const contentOf = (name: string): unknown => {
-  const artifact = run.artifacts.find((one) => one.name === name);
-  if (artifact === undefined) throw new Error(`expected an artifact ${name}, found none`);
-  return JSON.parse(Buffer.from(artifact.bytes).toString('utf8'));
+/** From what is stored, verified first, to the same bytes of every report. */
+const reproduce = async (): Promise<LaneSteps['reproduce']> => {
+  const figures = measuring();
+  let opened: TaskThreads | null = null;
+  const found = await reproduceStoredRun(store, runId, {
+    trusted: [readVerificationKey(await readFile(keyFile, 'utf8'))],
+    now: Date.now(),
+    manifestSha256: null,
+    codeHash,
+    executorFor: (input) => (opened = taskThreads(input)).execute,
+  }).finally(() => opened?.close());
+  const [finding] = found.findings;
+  if (finding !== undefined) throw new Error(`expected the same run again: ${finding.place}: ${finding.detail}`);
+  return { ...figures(), compared: found.compared };
 };
-const stored = {
-  candidateSpec: contentOf('candidate-spec'),
-  gateReport: contentOf('gate-report'),
-  promotionRecord: contentOf('promotion-record'),
-} as Parameters<typeof reproduceRun>[0];
-const again = await reproduceRun(stored, input, basis.codeHash, execute);
-const reproduced = performance.now();
-await threads.close();
-for (const [index, { name, sha256 }] of run.artifacts.entries())
-  if (again.artifacts[index]?.sha256 !== sha256) throw new Error(`expected the same ${name} again, found another`);
 
-const figures: LaneFigures = {
-  bars: input.series.reduce((sum, { close }) => sum + close.length, 0),
-  folds: planned.plan.folds.length,
-  fills: backtest.judged.fills,
-  verdict: run.gateReport.verdict,
-  laneSeconds: (finished - started) / 1_000,
-  laneProcessorSeconds: (user + system) / 1e6,
-  reproduceSeconds: (reproduced - finished) / 1_000,
-  peakMebibytes,
+const steps: { readonly [Step in keyof LaneSteps]: () => Promise<LaneSteps[Step]> } = {
+  store: storeBars,
+  evaluate,
+  reproduce,
 };
-console.log(JSON.stringify(figures));
+if (step === undefined || !Object.hasOwn(steps, step))
+  throw new Error(`expected ${Object.keys(steps).join(', ')}, found ${step ?? 'nothing'}`);
+console.log(JSON.stringify(await steps[step as keyof LaneSteps]()));

@@ -9,7 +9,7 @@ import {
   defaultGatePolicy,
   firstTasks,
   inThisThread,
-  planBacktest,
+  recountTrials,
   reproduceRun,
   runBacktest,
   runTask,
@@ -23,16 +23,7 @@ import {
 } from '@torghut/domain/research';
 import { momentsOf } from '@torghut/domain/statistics';
 import { describe, expect, it } from 'vitest';
-import {
-  basisOf,
-  configured,
-  contextOf,
-  inputOf,
-  planOf,
-  tradingDays,
-  TrialBook,
-  wanderingSeries,
-} from './lane-fixture.ts';
+import { basisOf, contextOf, inputOf, planOf, tradingDays, TrialBook, wanderingSeries } from './lane-fixture.ts';
 
 const dates = tradingDays(10);
 const series = ['AAA', 'BBB'].map((name, index) => wanderingSeries(name, dates, 11 + index));
@@ -90,6 +81,17 @@ describe('[R9] trials', () => {
     expect(() => runTask(workbenchFor(input, plan), plan, task)).toThrow(/not counted/);
     const renamed = { ...other, trialHash: plan.candidates[0]?.trialHash ?? other.trialHash };
     expect(() => runTask(workbenchFor(input, plan), plan, { ...task, candidate: renamed })).toThrow(/not counted/);
+  });
+
+  it('of a plan that came back from elsewhere are counted again: a number that was made up is refused', async () => {
+    const book = new TrialBook();
+    const plan = await countTrials(book, runId, planOf(input, 2));
+    expect(await recountTrials(book, runId, plan)).toEqual(plan);
+    await expect(recountTrials(book, runId, { ...plan, trialCount: 9 })).rejects.toThrow(
+      /found 2: the plan was altered/,
+    );
+    const more = { ...plan, ...planOf(input, 4) };
+    expect((await recountTrials(book, runId, more)).trialCount).toBe(4);
   });
 
   it('are refused when a ledger counts fewer than it was given', async () => {
@@ -208,12 +210,36 @@ describe('time', () => {
 });
 
 describe('a run', () => {
-  it('[R3] is not planned over too few folds', () => {
-    expect(planBacktest(basisOf(input), [configured], input.sessions.slice(0, 7))).toMatchObject({
-      ok: false,
-      code: 'insufficient_folds',
-    });
-  });
+  it.each([
+    [1, 0],
+    [3, 0],
+    [4, 1],
+    [7, 4],
+  ])(
+    '[R3] over %d sessions, %d folds, has a report without statistics and the verdict insufficient_folds',
+    async (sessions, folds) => {
+      const days = tradingDays(sessions);
+      const own = inputOf(['AAA', 'BBB'].map((name, index) => wanderingSeries(name, days, 11 + index)));
+      const short = await runOf(own, 3);
+      const { verdict, gates, alpha } = short.gateReport;
+      expect(verdict).toBe('FAIL');
+      expect(gates[1]?.codes).toContain('insufficient_folds');
+      expect(gates[1]?.details.insufficient_folds).toBe(`expected at least 5, found ${folds} (count)`);
+      expect(alpha).toMatchObject({ alpha_verdict: 'INSUFFICIENT_EVIDENCE', n_trials: 3, psr: { value: null } });
+      const report = artifactSchemas['evaluation-report'].parse(read(short, 'evaluation-report'));
+      expect([report.alpha.dsr, report.alpha.pbo, report.moments.sharpe_per_session].map(({ value }) => value)).toEqual(
+        [null, null, null],
+      );
+      expect(report.intervals.mean_trade_net_bps.low).toBeNull();
+      expect(report.combinatorial.splits).toBe(0);
+      expect(report.totals.sessions).toBe(folds);
+      const walkForward = artifactSchemas['walkforward-results'].parse(read(short, 'walkforward-results'));
+      expect(walkForward.folds).toHaveLength(folds);
+      expect(walkForward.selection.fold_name).toBe(folds === 0 ? null : 'fold-001');
+      for (const { name, bytes } of short.artifacts)
+        artifactSchemas[name as keyof typeof artifactSchemas].parse(JSON.parse(new TextDecoder().decode(bytes)));
+    },
+  );
 
   it('[R5] evaluates every stress case on an input of its own, with fills of its own or a reason', () => {
     const { cases } = read(whole, 'stress-report') as { cases: StressRow[] };
@@ -225,15 +251,24 @@ describe('a run', () => {
     expect(new Set(cases.map(({ input_digest }) => input_digest)).size).toBe(stressCases.length);
   });
 
-  it('has totals that are the sums of its folds, and net that is gross less costs', () => {
+  it('has totals that are the sums of its folds, and net that is gross less the costs of what was closed', () => {
     const folds = read(whole, 'walkforward-results').folds as Record<string, string>[];
     const totals = read(whole, 'evaluation-report').totals as Record<string, string>;
-    for (const name of ['net_pnl', 'gross_pnl', 'total_cost', 'unrealized_pnl', 'trade_count', 'decision_count'])
+    for (const name of [
+      'net_pnl',
+      'gross_pnl',
+      'total_cost',
+      'open_cost',
+      'unrealized_pnl',
+      'trade_count',
+      'decision_count',
+    ])
       expect(Number(totals[name])).toBeCloseTo(
         folds.reduce((sum, fold) => sum + Number(fold[name]), 0),
         4,
       );
-    expect(Number(totals.gross_pnl) - Number(totals.total_cost)).toBeCloseTo(Number(totals.net_pnl), 5);
+    const closedCost = Number(totals.total_cost) - Number(totals.open_cost);
+    expect(Number(totals.gross_pnl) - closedCost).toBeCloseTo(Number(totals.net_pnl), 5);
     expect(Number(totals.trade_count)).toBeGreaterThan(5);
   });
 

@@ -2,7 +2,6 @@ import { builtInStrategies } from '@torghut/domain';
 import {
   barsOf,
   defaultDetectorPlan,
-  desiresOf,
   featuresOf,
   lookAheadOf,
   pipelineOf,
@@ -14,6 +13,7 @@ import {
 } from '@torghut/domain/research';
 import { describe, expect, it, test } from 'vitest';
 import { tradingDays, wanderingSeries } from './lane-fixture.ts';
+import { desiresOf } from '../../../layers/domain/src/research/desires.ts';
 
 const series = wanderingSeries('AAA', tradingDays(6), 5);
 const found = builtInStrategies.bind('intraday_tsmom', '1.1.0', { profile: '1Min@2' }, '1Min');
@@ -109,6 +109,21 @@ describe('[A7] recursion detector', () => {
     });
     expect(recursionOf(series, pipeline, plan).differences).toBeGreaterThan(0);
     expect(lookAheadOf(series, pipeline, plan).differences).toBe(0);
+  });
+
+  it('says how many differences a short warm-up leaves, and how many of them it bears', () => {
+    // One row in two hundred is decided by how long ago the history began, unless that is long ago.
+    const pipeline: DecisionPipeline = (own) => {
+      const decided = clean(own);
+      const actions = decided.actions.map((action, row) =>
+        row < 400 && Math.round((own.start[row] ?? 0) / 60_000) % 200 === 0 ? 1 - action : action,
+      );
+      return { ...decided, actions };
+    };
+    const finding = recursionOf(series, pipeline, plan);
+    expect(finding.differences).toBeGreaterThan(0);
+    expect(finding.tolerated).toBe(finding.differences);
+    expect(finding.first).not.toBeNull();
   });
 
   it('compares nothing in a series shorter than its longest warm-up, and says so', () => {

@@ -1,16 +1,10 @@
 import { asTicker, decimal, feesOfDay, type AccountLabel, type Fill } from '@torghut/domain';
-import {
-  chargedFee,
-  executionModelHash,
-  fillsDigest,
-  sessionFeesOn,
-  simulate,
-  marketOf,
-} from '@torghut/domain/research';
+import { chargedFee, executionModelHash, fillsDigest, sessionFeesOn, marketOf } from '@torghut/domain/research';
 import type { ExecutionModel, SymbolSeries } from '@torghut/domain/research';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fillsOf, frictionless, minutes, run, seriesOfBars, type BarOf } from './fixtures.ts';
+import { simulate } from '../../../layers/domain/src/research/engine.ts';
 
 const date = '2026-05-12';
 const one = (bars: readonly BarOf[]): SymbolSeries => seriesOfBars([{ date, bars }]);
@@ -137,6 +131,90 @@ describe('liquidity', () => {
   });
 });
 
+describe('orders of one symbol that meet', () => {
+  test('an exit takes back the entry that rests, so that the account does not trade with itself', () => {
+    const thin = one(minutes(10, flat(8), { volume: 400 }));
+    const model = {
+      ...frictionless,
+      participation: { cap: 0.1, slippage: [{ up_to: 1, bps: 0 }] },
+      order: { ...frictionless.order, entry_ttl_seconds: 600, exit_ttl_seconds: 600 },
+      sizing: { ...frictionless.sizing, max_notional_usd: 10_000, max_participation: 1 },
+    };
+    const result = run(thin, { 0: 1, 2: -1 }, model);
+    expect(fillsOf(result).map(({ bar, qty }) => [bar, qty])).toEqual([
+      [1, 40],
+      [2, 40],
+      [3, -40],
+      [4, -40],
+    ]);
+    expect(result.sessions[0]).toMatchObject({ cancelled: 1, expired: 0, decisions: 2 });
+  });
+
+  test('in one bar pay for the share they take together, not each for its own', () => {
+    const bars = one([
+      ...minutes(10, flat(2)),
+      ...minutes(12, [100], { volume: 0 }),
+      ...minutes(13, [100], { volume: 1_000 }),
+    ]);
+    const slippage = [
+      { up_to: 0.04, bps: 0 },
+      { up_to: 0.1, bps: 10 },
+    ];
+    const model = {
+      ...frictionless,
+      order: { ...frictionless.order, entry_ttl_seconds: 600 },
+      participation: { cap: 0.1, slippage },
+      sizing: { ...frictionless.sizing, max_notional_usd: 3_000 },
+    };
+    const fills = fillsOf(run(bars, { 1: 1, 2: 1 }, model));
+    expect(fills.map(({ bar, qty }) => [bar, qty])).toEqual([
+      [3, 30],
+      [3, 30],
+    ]);
+    expect(fills[0]?.price).toBe(100);
+    expect(fills[1]?.price).toBeCloseTo(100.1, 9);
+  });
+
+  test('an exit that fills in parts is one trade with the profit of all of them', () => {
+    const bars = one([
+      ...minutes(10, flat(3), { volume: 100_000 }),
+      ...minutes(13, [101, 102, 103, 104], { volume: 400 }),
+    ]);
+    const model = {
+      ...frictionless,
+      participation: { cap: 0.1, slippage: [{ up_to: 1, bps: 0 }] },
+      order: { ...frictionless.order, exit_ttl_seconds: 600 },
+      sizing: { ...frictionless.sizing, max_notional_usd: 10_000, max_participation: 1 },
+    };
+    const result = run(bars, { 0: 1, 2: -1 }, model);
+    expect(fillsOf(result).map(({ qty }) => qty)).toEqual([100, -40, -40, -20]);
+    expect(result.sessions[0]).toMatchObject({ trades: 1, fills: 4 });
+    expect(result.trades.count).toBe(1);
+    expect([...result.trades.notional]).toEqual([10_000]);
+    expect(result.trades.profit[0]).toBeCloseTo(40 + 80 + 60, 9);
+    expect([...result.trades.bar]).toEqual([5]);
+  });
+
+  test('a fill carries the decision behind it, however many wishes came between', () => {
+    const bars = one([...minutes(10, [100]), ...minutes(11, flat(2), { volume: 0 }), ...minutes(13, flat(3))]);
+    const patient = {
+      ...frictionless,
+      order: { ...frictionless.order, entry_ttl_seconds: 600 },
+      cooldown_seconds: 600,
+    };
+    const { fills } = run(bars, { 0: 1, 1: 1, 2: 1, 4: -1 }, patient);
+    expect([...fills.bar]).toEqual([3, 5]);
+    expect([...fills.decided]).toEqual([0, 4]);
+  });
+
+  test('what opening has cost is told apart while it is held', () => {
+    const bars = one(minutes(10, flat(6)));
+    const model = { ...frictionless, commission: { per_share_usd: 0.5, rate: 0 } };
+    expect(run(bars, { 0: 1 }, model).sessions[0]).toMatchObject({ commission: 5, openCost: 5, realised: 0 });
+    expect(run(bars, { 0: 1, 2: -1 }, model).sessions[0]).toMatchObject({ commission: 10, openCost: 0, realised: -10 });
+  });
+});
+
 describe('what becomes of a wish', () => {
   test('a second one within the cooldown is none', () => {
     const bars = one(minutes(10, flat(6)));
@@ -176,6 +254,33 @@ describe('what becomes of a wish', () => {
     const free = { ...model201, shorts: { allowed: true, rule_201: false } };
     expect(fillsOf(run(seriesOfBars(fallen), { 6: -1 }, free))).toMatchObject([{ bar: 7 }]);
   });
+
+  test.each(['market', 'stop'] as const)(
+    'after a fall of 10 %% a short by a %s order rests at the ask as well',
+    (type) => {
+      const fallen = seriesOfBars([
+        { date, bars: minutes(10, flat(3)) },
+        {
+          date: '2026-05-13',
+          bars: [...minutes(10, [89, 89, 89]), ...minutes(13, [89, 88]), { at: 15, open: 88, high: 89 }],
+        },
+      ]);
+      const half = { price_below: null, volatility_below: null, half_spread_bps: 10, least_usd: 0 };
+      const model: ExecutionModel = {
+        ...frictionless,
+        order: { ...frictionless.order, type, stop_bps: 0, entry_ttl_seconds: 600 },
+        shorts: { allowed: true, rule_201: true },
+        spread: { scale: 1, buckets: [half] },
+      };
+      const [fill] = fillsOf(run(fallen, { 4: -1 }, model));
+      expect(fill).toMatchObject({ bar: 8 });
+      expect(fill?.price).toBeCloseTo(88.088, 9);
+      const free = { ...model, shorts: { allowed: true, rule_201: false } };
+      const [sold] = fillsOf(run(fallen, { 4: -1 }, free));
+      expect(sold).toMatchObject({ bar: 5 });
+      expect(sold?.price).toBeCloseTo(89 - 0.089, 9);
+    },
+  );
 
   test('refusals come at their rate, and hit the same orders whatever range is simulated', () => {
     const days = ['2026-05-11', date, '2026-05-13'].map((day) => ({ date: day, bars: minutes(1, flat(300)) }));

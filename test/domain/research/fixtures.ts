@@ -2,12 +2,12 @@ import { asTicker, fallbackSession, minute, type NewYorkDate } from '@torghut/do
 import {
   defaultExecutionModel,
   marketOf,
-  simulate,
   type ExecutionModel,
   type SessionFees,
   type Simulation,
   type SymbolSeries,
 } from '@torghut/domain/research';
+import { simulate } from '../../../layers/domain/src/research/engine.ts';
 
 /** One bar: minutes after the open, prices in USD, shares. */
 export interface BarOf {

@@ -99,9 +99,7 @@ export const basisOf = (input: EvaluationInput): CandidateBasis => ({
 export const planOf = (input: EvaluationInput, budget: number, sets?: readonly ParameterSet[]): BacktestPlan => {
   const grid = defaultGrids.intraday_tsmom;
   if (grid === undefined) throw new Error('expected a grid of intraday_tsmom');
-  const planned = planBacktest(basisOf(input), sets ?? parameterSetsOf(configured, grid, budget), input.sessions);
-  if (!planned.ok) throw new Error(planned.detail);
-  return planned.plan;
+  return planBacktest(basisOf(input), sets ?? parameterSetsOf(configured, grid, budget), input.sessions);
 };
 
 /** A ledger in memory: distinct trials by family, and the order of what happened. */

@@ -6,7 +6,6 @@ import {
   blockCount,
   blocksOf,
   defaultSplitPlan,
-  evaluateCase,
   flatCurve,
   foldsOf,
   followedBy,
@@ -19,7 +18,6 @@ import {
   testedPeriods,
   totalsOf,
   trackRecordOf,
-  Workbench,
   type EquityCurve,
   type SessionFigures,
   type Simulation,
@@ -30,6 +28,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { frictionless, minutes, seriesOfBars } from './fixtures.ts';
 import { inputOf, tradingDays } from './lane-fixture.ts';
+import { Workbench } from '../../../layers/domain/src/research/workbench.ts';
+import { evaluateCase } from '../../../layers/domain/src/research/evaluate-case.ts';
 
 describe('money of a double', () => {
   test.each([
@@ -139,9 +139,8 @@ describe('a case', () => {
     })),
   );
   const input = inputOf([series]);
-  const found = foldsOf(input.sessions, { ...defaultSplitPlan, warm_up_bars: 0 });
-  if (!found.ok) throw new Error(found.detail);
-  const blocks = blocksOf(found.folds);
+  const folds = foldsOf(input.sessions, { ...defaultSplitPlan, warm_up_bars: 0 });
+  const blocks = blocksOf(folds);
   const result = evaluateCase(new Workbench(input, frictionless, 0), {
     candidate: { candidateHash: 'a'.repeat(64) as never },
     bound: scheduled(5, 20),
@@ -156,9 +155,9 @@ describe('a case', () => {
       { from: 0, to: 3, tested: false },
       ...[3, 4, 5, 6, 7].map((from) => ({ from, to: from + 1, tested: true })),
     ]);
-    expect(() =>
-      blocksOf(found.folds.map((fold) => ({ ...fold, test: { ...fold.test, to: fold.test.to + 1 } }))),
-    ).toThrow(/overlap/);
+    expect(() => blocksOf(folds.map((fold) => ({ ...fold, test: { ...fold.test, to: fold.test.to + 1 } })))).toThrow(
+      /overlap/,
+    );
   });
 
   it('earns what its fills earn: each day what the shares rise from the next open to the open after the exit', () => {
@@ -184,6 +183,51 @@ describe('a case', () => {
       ),
       9,
     );
+  });
+
+  it('asks the confidence of the decision that was filled, not that of a wish while its order rested', () => {
+    const sure = scheduled(5, 20);
+    const wavering: BoundStrategy = {
+      ...sure,
+      evaluate: (features, ...others) => {
+        const bar = Math.round(((features.price ?? 0) % 1) * 100);
+        if (bar !== 6) return sure.evaluate(features, ...others);
+        return { kind: 'intent', action: 'buy', intent: 'entry', confidence: 0.1, rationaleCodes: [] };
+      },
+    };
+    const patient = {
+      ...frictionless,
+      latency: { bars: 1, milliseconds: [1_000] },
+      order: { ...frictionless.order, entry_ttl_seconds: 600 },
+      cooldown_seconds: 600,
+    };
+    const waited = evaluateCase(new Workbench(input, patient, 0), {
+      candidate: { candidateHash: 'a'.repeat(64) as never },
+      bound: wavering,
+      evaluationCase: 'base',
+      blocks,
+      labelSeconds: 600,
+      detailed: true,
+    });
+    expect(waited.detail?.forecasts.map(({ probability }) => probability)).toEqual(
+      Array.from({ length: 5 }, () => 0.7),
+    );
+  });
+
+  it('has a gross that leaves out what opening the shares still held has cost', () => {
+    const model = { ...frictionless, commission: { per_share_usd: 0.1, rate: 0 } };
+    const open = evaluateCase(new Workbench(input, model, 0), {
+      candidate: { candidateHash: 'a'.repeat(64) as never },
+      bound: scheduled(5, 99),
+      evaluationCase: 'base',
+      blocks,
+      labelSeconds: 600,
+      detailed: true,
+    });
+    const totals = totalsOf(testedPeriods(open, blocks), 100_000, []);
+    expect(totals).toMatchObject({ trade_count: 0, net_pnl: '0', gross_pnl: '0' });
+    expect(Number(totals.total_cost)).toBeGreaterThan(0);
+    expect(totals.open_cost).toBe(totals.total_cost);
   });
 
   it('asks of each entry whether the price stood higher when its label was due', () => {
@@ -225,6 +269,14 @@ describe('[A4] alpha', () => {
     const hidden = overfittingOf([returns, same], [returns, same], 3);
     expect(known.trialVarianceOf).toBe('trials');
     expect(hidden).toMatchObject({ trialVarianceOf: 'no_skill', trialVariance: { ok: true, value: 1 / 11 } });
+  });
+
+  it('counts among its trials those that stand out, by the false discovery rate', () => {
+    const flat = returns.map((_, index) => (index % 2 === 0 ? 0.001 : -0.001));
+    const strong = returns.map((_, index) => 0.01 + (index % 3) / 1_000);
+    const none = returns.map(() => 0);
+    expect(overfittingOf([strong, flat, none], [strong, flat, none], 3).discoveries).toEqual([true, false, false]);
+    expect(overfittingOf([], [], 3).discoveries).toEqual([]);
   });
 
   it('is refuted by a record of losses, and undecided without trades, with a code for each missing statistic', () => {

@@ -1,21 +1,24 @@
 import { minute, stressCases, type StressCase } from '@torghut/domain';
 import {
+  carriedOver,
   defaultExecutionModel,
   featuresOf,
   fillsDigest,
   marketOf,
   regimeLabel,
   regimeOf,
+  regimesOf,
   sameFillsReason,
-  simulate,
   stressed,
   type ExecutionModel,
+  type FeatureColumns,
   type Simulation,
   type SymbolSeries,
 } from '@torghut/domain/research';
 import { describe, expect, test } from 'vitest';
 import { lcg } from '../../support/lcg.ts';
 import { seriesOfBars } from './fixtures.ts';
+import { simulate } from '../../../layers/domain/src/research/engine.ts';
 
 const draw = lcg(9);
 /** A random walk of three whole sessions, with high and low around it. */
@@ -133,6 +136,47 @@ describe('[R5] stress cases', () => {
     expect(rejected(evaluate(series, { ...model, reject_rate: 0 }))).toBe(0);
     expect(rejected(runOf('reject_burst').result)).toBeGreaterThan(0);
   });
+
+  test('a burst in which nothing is refused changes nothing: what follows it meets the draws it would have met', () => {
+    const picky: ExecutionModel = { ...model, reject_rate: 0.3, latency: { bars: 0, milliseconds: [0, 500, 90_000] } };
+    const burst: ExecutionModel = { ...picky, reject_burst: { seconds: 600, rate: 0.3 } };
+    expect(fillsDigest([evaluate(series, burst)])).toBe(fillsDigest([evaluate(series, picky)]));
+    expect(fillsDigest([evaluate(series, { ...burst, reject_burst: { seconds: 600, rate: 1 } })])).not.toBe(
+      fillsDigest([evaluate(series, picky)]),
+    );
+  });
+});
+
+describe('[R5] features of a case whose prices are others', () => {
+  const recomputed = featuresOf(series);
+  /** As a stream stored them: apart from what bars give, with unknown rows, and with quotes and clocks of its own. */
+  const stored: FeatureColumns = {
+    ...recomputed,
+    macd: recomputed.macd.map((value, row) => (row % 7 === 0 ? Number.NaN : value + 0.02)),
+    rsi14: recomputed.rsi14.map((value) => Math.min(100, value + 3)),
+    imbalance_spread: recomputed.price.map((_, row) => 0.01 + (row % 3) / 100),
+    staleness_ms: recomputed.price.map((_, row) => 3_000 + (row % 5)),
+  };
+
+  test('are the stored ones, to the bit, where the change moves nothing', () => {
+    expect(carriedOver(stored, recomputed, recomputed, null)).toEqual(stored);
+  });
+
+  test('keep what set the stored ones apart, and stay unknown where they were', () => {
+    const { series: halted, rows } = stressed.halt_gap(series, model, heldAfter);
+    const changed = featuresOf(halted);
+    const carried = carriedOver(stored, recomputed, changed, rows);
+    expect(rows?.length).toBe(halted.start.length);
+    for (const [row, from] of (rows ?? new Uint32Array()).entries()) {
+      expect(halted.start[row]).toBe(series.start[from]);
+      if (from % 7 === 0) expect(carried.macd[row]).toBeNaN();
+      else expect(carried.macd[row]).toBeCloseTo((changed.macd[row] ?? 0) + 0.02, 9);
+      expect(carried.imbalance_spread[row]).toBe(stored.imbalance_spread[from]);
+      expect(carried.staleness_ms[row]).toBe(stored.staleness_ms[from]);
+    }
+    expect(carried.price).toEqual(halted.close);
+    expect(carried.rsi14.every((value) => Number.isNaN(value) || (value >= 0 && value <= 100))).toBe(true);
+  });
 });
 
 describe('regimes', () => {
@@ -151,13 +195,35 @@ describe('regimes', () => {
     ['vol=mid|trend=flat|liq=liquid', priced((row) => 100 + (row % 2) * 0.1)],
     ['vol=high|trend=up|liq=liquid', priced((row) => 100 + (row % 2) * 0.5)],
   ])('%s', (label, own) => {
-    expect(regimeLabel(regimeOf(own, first))).toBe(label);
+    expect(regimeLabel(regimeOf(own, first, Infinity))).toBe(label);
+  });
+
+  test('a session that goes on is judged by the bars it can have had', () => {
+    const morning = { ...first, to: first.from + 100 };
+    const known = (at: number): number => (series.start[at] ?? 0) + minute;
+    expect(regimeOf(series, morning, known(99)).liquidity).toBe('liquid');
+    expect(regimeOf(series, morning, known(300)).liquidity).toBe('illiquid');
+    const behind = seriesOfBars([
+      {
+        date: first.date,
+        bars: [
+          { at: 0, open: 100 },
+          { at: 199, open: 100 },
+        ],
+      },
+    ]);
+    const regime = regimesOf([
+      { ...behind, sessions: behind.sessions },
+      { ...series, start: series.start.subarray(0, 200), sessions: [{ ...first, to: 200 }] },
+    ]);
+    expect(regime(0, 0).liquidity).toBe('illiquid');
+    expect(regime(1, 0).liquidity).toBe('liquid');
   });
 
   test('a session with few bars is illiquid, one with none is unknown', () => {
     const sparse = { ...first, to: first.from + 100 };
-    expect(regimeOf(series, sparse).liquidity).toBe('illiquid');
-    expect(regimeLabel(regimeOf(series, { ...first, to: first.from + 1 }))).toBe(
+    expect(regimeOf(series, sparse, Infinity).liquidity).toBe('illiquid');
+    expect(regimeLabel(regimeOf(series, { ...first, to: first.from + 1 }, Infinity))).toBe(
       'vol=unknown|trend=unknown|liq=unknown',
     );
   });

@@ -1,5 +1,5 @@
 import { fallbackSession, hour, minute, second } from '@torghut/domain';
-import { defaultSplitPlan, foldsOf, splitPlanHash, type SessionBounds } from '@torghut/domain/research';
+import { defaultSplitPlan, foldsOf, shortfallOf, splitPlanHash, type SessionBounds } from '@torghut/domain/research';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
@@ -16,11 +16,9 @@ const sessionsOf = (count: number): SessionBounds[] => {
 
 describe('[R3] walk-forward', () => {
   test('eight sessions give five folds of three to train and one to test', () => {
-    const found = foldsOf(sessionsOf(8), defaultSplitPlan);
-    expect(
-      found.ok &&
-        found.folds.map(({ name, train, test: tested }) => [name, train.from, train.to, tested.from, tested.to]),
-    ).toEqual([
+    const folds = foldsOf(sessionsOf(8), defaultSplitPlan);
+    expect(shortfallOf(8, folds.length, defaultSplitPlan)).toBeNull();
+    expect(folds.map(({ name, train, test: tested }) => [name, train.from, train.to, tested.from, tested.to])).toEqual([
       ['fold-001', 0, 3, 3, 4],
       ['fold-002', 1, 4, 4, 5],
       ['fold-003', 2, 5, 5, 6],
@@ -29,8 +27,15 @@ describe('[R3] walk-forward', () => {
     ]);
   });
 
-  test.each([0, 4, 7])('%d sessions are not enough', (count) => {
-    expect(foldsOf(sessionsOf(count), defaultSplitPlan)).toMatchObject({ ok: false, code: 'insufficient_folds' });
+  test.each([
+    [0, 0],
+    [4, 1],
+    [7, 4],
+  ])('%d sessions give %d folds, which are not enough', (count, folds) => {
+    expect(foldsOf(sessionsOf(count), defaultSplitPlan)).toHaveLength(folds);
+    expect(shortfallOf(count, folds, defaultSplitPlan)).toBe(
+      `expected at least 5 folds over 8 sessions, found ${folds} over ${count}`,
+    );
   });
 
   test('tests never overlap, and training ends a purge before its test', () => {
@@ -52,9 +57,8 @@ describe('[R3] walk-forward', () => {
             least_sessions: 1,
           };
           const found = foldsOf(sessionsOf(count), plan);
-          if (!found.ok) return;
           let tested = 0;
-          for (const { train, test: own } of found.folds) {
+          for (const { train, test: own } of found) {
             expect(own.from).toBeGreaterThanOrEqual(tested);
             tested = own.to;
             expect(train.to).toBe(own.from);
@@ -69,12 +73,12 @@ describe('[R3] walk-forward', () => {
   test('a night is longer than the purge, so no bar of training is lost', () => {
     const sessions = sessionsOf(8);
     const found = foldsOf(sessions, defaultSplitPlan);
-    expect(found.ok && found.folds[0]?.train.endAt).toBe(sessions[2]?.closeAt);
+    expect(found[0]?.train.endAt).toBe(sessions[2]?.closeAt);
     const sameDay = foldsOf(
       sessions.map(({ date }, index) => ({ date, openAt: index * hour, closeAt: index * hour + 55 * minute })),
       defaultSplitPlan,
     );
-    expect(sameDay.ok && sameDay.folds[0]?.train.endAt).toBe(3 * hour - 30 * minute - 15 * second);
+    expect(sameDay[0]?.train.endAt).toBe(3 * hour - 30 * minute - 15 * second);
   });
 
   test('every number of the plan is part of its hash', () => {

@@ -11,6 +11,7 @@ const completed: RunEvidence = {
   status: 'completed',
   candidates: 1,
   folds: 5,
+  insufficient_folds: false,
   stress_cases: stressCases.length,
   gate_evaluations: 1,
   promotions: 1,
@@ -61,6 +62,11 @@ describe('evidence continuity', () => {
     expect(report.missing).toEqual([
       { run_id: completed.run_id, missing_tables: [table], missing_artifacts: [], hash_mismatches: null },
     ]);
+  });
+
+  it('expects no folds of a run whose gates say that there were too few sessions for them', () => {
+    const few = { ...completed, folds: 2, insufficient_folds: true };
+    expect(evidenceContinuity({ runs: [few], today: openDay }, now).missing).toEqual([]);
   });
 
   it('does not pass a full chain whose artifacts nobody compared with their hashes', () => {

@@ -143,15 +143,19 @@ describe('a run that cannot be evaluated', () => {
     ]);
   });
 
-  it('because there are fewer than 5 folds is failed as such', async () => {
+  it('over fewer than 5 folds has a report, rows and the verdict FAIL, with the code insufficient_folds', async () => {
     const at = (stream.bars.sessions[2]?.day.openAt ?? 0) + 60 * minute;
     const lane = await open(at);
     expect(await runLane(at, lane.ports, here)).toMatchObject([
-      { kind: 'failed', detail: 'insufficient_folds: expected at least 5 folds over 8 sessions, found 0 over 3' },
+      {
+        kind: 'closed',
+        report: {
+          verdict: 'FAIL',
+          gates: [{}, { codes: expect.arrayContaining(['insufficient_folds']) as string[] }, {}, {}, {}, {}, {}],
+        },
+      },
     ]);
-    expect(await lane.runRows()).toMatchObject([
-      { status: 'failed', failure_code: 'dataset_unavailable', failure_detail: { code: 'insufficient_folds' } },
-    ]);
+    expect(await lane.runRows()).toMatchObject([{ status: 'completed', failure_code: null }]);
   });
 
   it('ends as failed, whatever is wrong with it, and the other strategies go on', async () => {
@@ -186,14 +190,17 @@ describe('a run that cannot be evaluated', () => {
       'persistence_failed',
       (ports: LanePorts): LanePorts => ({ ...ports, send: () => Promise.reject(new Error('no queue')) }),
     ],
-  ])('ends as %s in one process as through the steps', async (code, change) => {
+  ])('ends as %s in one process as through the steps', { timeout: 60_000 }, async (code, change) => {
     const lane = await open(midSession);
     expect(await runLane(midSession, change(lane.ports), here)).toMatchObject([{ kind: 'failed' }]);
     const [alone] = await lane.runRows();
     expect(alone).toMatchObject({ status: 'failed', failure_code: code });
     const other = await open(midSession);
-    await throughSteps(other, change(other.ports));
+    const { failure, waits } = await throughSteps(other, change(other.ports));
     expect(await other.runRows()).toEqual([alone]);
+    // In the cloud it is tried again before, and the execution fails, which an alarm counts.
+    expect(waits).toEqual([10, 20, 40, 80, 160]);
+    expect(failure).toMatchObject({ error: 'LaneNotEvaluated', cause: expect.stringContaining(code) as string });
   });
 });
 
@@ -203,8 +210,14 @@ const throughSteps = async (
   ports: LanePorts = own,
   {
     before = () => undefined,
+    between = () => undefined,
     shuffled = false,
-  }: { readonly before?: (step: { readonly step: string }) => void; readonly shuffled?: boolean } = {},
+  }: {
+    readonly before?: (step: { readonly step: string }) => void;
+    /** While the state machine waits to try again. */
+    readonly between?: () => void;
+    readonly shuffled?: boolean;
+  } = {},
 ) => {
   const begun = new Set<string>();
   const run = async (payload: unknown): Promise<unknown> => {
@@ -217,9 +230,24 @@ const throughSteps = async (
     }
     return runStep(step, ports);
   };
-  return execute(machine, { step: 'open', scheduledFor: new Date(midSession).toISOString() }, (_, payload) =>
-    run(payload),
+  const waits: number[] = [];
+  const scheduledFor = new Date(midSession).toISOString();
+  const failure = await execute(
+    machine,
+    { step: 'open', scheduledFor },
+    {
+      invoke: (_, payload) => run(payload),
+      wait: (seconds) => {
+        waits.push(seconds);
+        between();
+        return Promise.resolve();
+      },
+    },
+  ).then(
+    () => null,
+    (error: unknown) => error,
   );
+  return { waits, failure };
 };
 
 describe('the steps of the state machine', () => {
@@ -244,6 +272,7 @@ describe('the steps of the state machine', () => {
       { kind: 'final', runId: run.run_id, status: 'completed' },
     ]);
     expect(await runStep({ step: 'open', scheduledFor: midSession }, stepwise.ports)).toEqual({
+      scheduledFor: new Date(midSession).toISOString(),
       runs: [],
       ended: [{ run_id: run.run_id, kind: 'final', detail: 'completed' }],
     });
@@ -270,10 +299,93 @@ describe('the steps of the state machine', () => {
   });
 });
 
+/** Ports of which some calls are refused, as while what they reach for is away. */
+const away = (ports: LanePorts, calls: { left: number }): Readonly<Record<string, LanePorts>> => {
+  const refusing = <Port extends object>(port: Port): Port =>
+    new Proxy(port, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        return (...words: unknown[]) => {
+          if (calls.left > 0) {
+            calls.left -= 1;
+            return Promise.reject(new Error('connect ECONNREFUSED'));
+          }
+          return (value as (...all: unknown[]) => unknown).apply(target, words);
+        };
+      },
+    });
+  const source: SessionSource = {
+    ...ports.source,
+    sessionsWithBars: (query) => {
+      if (calls.left === 0) return ports.source.sessionsWithBars(query);
+      calls.left -= 1;
+      return Promise.resolve({ ok: false, failure: 'unreachable', detail: 'connect ECONNREFUSED' });
+    },
+  };
+  return {
+    'the ledger': { ...ports, ledger: refusing(ports.ledger) },
+    'what the ledger knows': { ...ports, facts: refusing(ports.facts) },
+    'the archive': { ...ports, archive: refusing(ports.archive) },
+    'the stream': { ...ports, source },
+    'the store': { ...ports, store: refusing(ports.store) },
+    'the signer': { ...ports, signer: refusing(ports.signer) },
+    'the gates’ evidence': { ...ports, evidence: refusing(ports.evidence) },
+  };
+};
+const reached = [
+  'the ledger',
+  'what the ledger knows',
+  'the archive',
+  'the stream',
+  'the store',
+  'the signer',
+  'the gates’ evidence',
+];
+
+describe('an outage in the middle of a lane', () => {
+  it.each(reached)('of %s is waited for, and the run comes out as if nothing had been', async (what) => {
+    const lane = await open(midSession);
+    const { waits, failure } = await throughSteps(lane, away(lane.ports, { left: 3 })[what]);
+    expect(failure).toBeNull();
+    expect(waits).toEqual([10, 20, 40]);
+    expect(await lane.runRows()).toMatchObject([{ status: 'completed', failure_code: null }]);
+  });
+
+  it.each([
+    ['the archive', 'dataset_unavailable', 'connect ECONNREFUSED'],
+    ['the stream', 'dataset_unavailable', 'unreachable: connect ECONNREFUSED'],
+    ['the store', 'artifact_write_failed', 'connect ECONNREFUSED'],
+    ['the signer', 'signing_failed', 'connect ECONNREFUSED'],
+    ['the gates’ evidence', 'evaluation_error', 'connect ECONNREFUSED'],
+  ])(
+    'of %s that does not end fails every run of the window as %s, and the execution by name',
+    async (what, code, why) => {
+      const lane = await open(midSession);
+      await addStrategy(lane, 'z_last@prod');
+      const { waits, failure } = await throughSteps(lane, away(lane.ports, { left: Infinity })[what]);
+      expect(waits).toEqual([10, 20, 40, 80, 160]);
+      expect(failure).toMatchObject({ error: 'LaneNotEvaluated' });
+      const failed = { status: 'failed', failure_code: code, failure_detail: { detail: `${code}: ${why}` } };
+      const rows = await lane.runRows();
+      expect(rows[0]).toMatchObject(failed);
+      // A strategy whose turn had not come is ended as well, if its run had begun.
+      expect(rows.slice(1)).toEqual(rows.slice(1).map(() => expect.objectContaining(failed) as unknown));
+    },
+  );
+
+  it('of the ledger that does not end fails the execution by name, which nobody else can tell of', async () => {
+    const lane = await open(midSession);
+    const { failure } = await throughSteps(lane, away(lane.ports, { left: Infinity })['what the ledger knows']);
+    expect(failure).toMatchObject({ error: 'LaneNotRecorded' });
+  });
+});
+
 describe('a finished session', () => {
   it('is read of the stream once, and survives the stream forgetting it', async () => {
     const { dates, source } = counted(stream.source);
-    const lane = await open(midSession, { source });
+    // A clock that stands after the last window: nothing is stored that is still to come.
+    const lane = await open(midSession + 10 * minute, { source, universeAge: 11 });
     const all = stream.bars.sessions.map(({ date }) => date);
     await runLane(midSession, lane.ports, here);
     expect(dates).toEqual(all);

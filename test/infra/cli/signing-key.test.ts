@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { keyIdOf } from '@torghut/domain/evidence';
+import { keyIdOf, readVerificationKey } from '@torghut/domain/evidence';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { publishKey } from '../../../infra/cli/signing-key/publish-key.ts';
 import { kmsServer, type KmsServer } from '../../platform/evidence/kms-server.ts';
@@ -33,6 +33,20 @@ it('writes the public key of an environment under its own name, once', async () 
   expect(await readFile(join(directory, 'paper', name), 'utf8')).toBe(pem);
   expect(await publish('--environment', 'paper')).toEqual(said);
   expect(await readdir(directory, { recursive: true })).toEqual(['paper', `paper/${name}`]);
+});
+
+it('writes the end of a key that was replaced, which can be brought forward and not put off', async () => {
+  const ended = (time: string) => publish('--environment', 'paper', '--until', time);
+  const until = async () => readVerificationKey(await readFile(join(directory, 'paper', name), 'utf8')).validUntil;
+  await publish('--environment', 'paper');
+  expect(await ended('2026-12-02T00:00:00Z')).toMatchObject({ code: 0 });
+  expect(await ended('2026-12-01T00:00:00Z')).toMatchObject({ code: 0 });
+  expect(await ended('2026-12-03T00:00:00Z')).toMatchObject({ code: 2 });
+  expect(await ended('soon')).toMatchObject({ code: 2 });
+  expect(await until()).toBe(Date.parse('2026-12-01T00:00:00Z'));
+  // Published again, it stays ended.
+  await publish('--environment', 'paper');
+  expect(await until()).toBe(Date.parse('2026-12-01T00:00:00Z'));
 });
 
 it('replaces no other key that stands under that name', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { execute, ExecutionFailed, readDefinition } from '../../../infra/local/aws/state-machine.ts';
+import { execute as executeWith, ExecutionFailed, readDefinition } from '../../../infra/local/aws/state-machine.ts';
 
 type States = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
@@ -17,6 +17,16 @@ const recorder = () => {
     },
   };
 };
+
+type Definition = Parameters<typeof executeWith>[0];
+type Surroundings = Parameters<typeof executeWith>[2];
+
+const execute = (
+  machine: Definition,
+  input: unknown,
+  invoke: Surroundings['invoke'],
+  wait: Surroundings['wait'] = () => Promise.resolve(),
+): Promise<unknown> => executeWith(machine, input, { invoke, wait });
 
 const failureOf = async (run: Promise<unknown>): Promise<ExecutionFailed> => {
   const error: unknown = await run.then(
@@ -81,6 +91,57 @@ describe('a task', () => {
       failure: { Error: 'RangeError', Cause: '{"errorType":"RangeError","errorMessage":"no"}' },
     });
     expect(seen).toHaveLength(1);
+  });
+});
+
+describe('a task that retries', () => {
+  const Retry = [{ ErrorEquals: ['RangeError'], IntervalSeconds: 10, MaxAttempts: 3, BackoffRate: 2 }];
+  const machine = (more: Readonly<Record<string, unknown>> = {}) =>
+    machineOf('One', {
+      One: { Type: 'Task', Resource: 'f', Retry, End: true, ...more },
+      Caught: { Type: 'Fail', Error: 'Stopped', CausePath: '$.failure.Error' },
+      Other: { Type: 'Pass', End: true },
+    });
+  /** Fails as often as it is told, and notes how long is waited between. */
+  const failing = (times: number, error = new RangeError('no')) => {
+    const [waits, left] = [[] as number[], { times }];
+    const invoke = (): Promise<unknown> => {
+      left.times -= 1;
+      return left.times >= 0 ? Promise.reject(error) : Promise.resolve('done');
+    };
+    const wait = (seconds: number): Promise<void> => {
+      waits.push(seconds);
+      return Promise.resolve();
+    };
+    return { waits, run: (definition: Definition) => execute(definition, {}, invoke, wait) };
+  };
+
+  it('waits longer each time, and goes on when it succeeds', async () => {
+    const { waits, run } = failing(3);
+    expect(await run(machine())).toBe('done');
+    expect(waits).toEqual([10, 20, 40]);
+  });
+
+  it('fails when its tries are used up', async () => {
+    const { waits, run } = failing(4);
+    expect((await failureOf(run(machine()))).error).toBe('RangeError');
+    expect(waits).toEqual([10, 20, 40]);
+  });
+
+  it('does not retry another error', async () => {
+    const { waits, run } = failing(1, new TypeError('no'));
+    expect((await failureOf(run(machine()))).error).toBe('TypeError');
+    expect(waits).toEqual([]);
+  });
+
+  it('is caught by the first that names the error, and a failure tells the cause that its path leads to', async () => {
+    const Catch = [
+      { ErrorEquals: ['RangeError'], Next: 'Caught', ResultPath: '$.failure' },
+      { ErrorEquals: ['States.ALL'], Next: 'Other' },
+    ];
+    const { error, cause } = await failureOf(failing(4).run(machine({ Catch })));
+    expect([error, cause]).toEqual(['Stopped', 'RangeError']);
+    expect(await failing(1, new TypeError('no')).run(machine({ Catch }))).toMatchObject({ Error: 'TypeError' });
   });
 });
 
@@ -171,8 +232,8 @@ describe('a definition that would mean something else in the cloud is refused:',
     ['a state of another type', { Type: 'Wait', Seconds: 3, End: true }],
     ['a field that is not known', { ...task, OutputPath: '$.a' }],
     ['another form of arguments', { ...task, Arguments: {} }],
-    ['retries of what a function throws', { ...task, Retry: [{ ErrorEquals: ['States.ALL'] }] }],
-    ['a catch of some errors', { ...task, Catch: [{ ErrorEquals: ['RangeError'], Next: 'One' }] }],
+    ['retries of every error', { ...task, Retry: [{ ErrorEquals: ['States.ALL'] }] }],
+    ['a catch of errors of the service', { ...task, Catch: [{ ErrorEquals: ['States.Timeout'], Next: 'One' }] }],
     [
       'a distributed map',
       {

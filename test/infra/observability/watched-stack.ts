@@ -41,6 +41,7 @@ export const watched: Watched = {
   ],
   watcherFunctionName: 'freshness-check-function',
   scheduleGroup: scheduleGroupLogicalId,
+  researchLane: 'arn:aws:states:eu-central-1:123456789012:stateMachine:research-lane',
   maximumEventAgeSeconds: 60,
   operatorApiId: 'operator',
 };

@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { AccountLabel, BreakType } from '@torghut/domain';
+import { listStandingBreaks, recordBreak } from '@torghut/platform';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { testDatabase, type TestDatabase } from '../../support/postgres.ts';
-import { insertRow, sampleRow } from '../../support/rows.ts';
+import { insertRow, sampleIds, sampleRow } from '../../support/rows.ts';
 
 const command = join(import.meta.dirname, '../../../infra/cli/breaks.ts');
+const account = 'breaks' as AccountLabel;
 let database: TestDatabase;
 
 beforeAll(async () => {
@@ -47,6 +50,7 @@ it('lists what waits for a person, and takes the decision about it once', proces
   const listed = await run('--account paper list');
   expect(listed).toMatchObject({ code: 0 });
   expect(listed.output).toContain(id);
+  expect(listed.output).toContain('  ends: a person accepts it\n');
   expect(listed.output).toContain('1 breaks of paper wait for a person');
   expect(await run(`--account paper accept ${id} --actor ada --reason checked`)).toEqual({
     code: 0,
@@ -58,6 +62,55 @@ it('lists what waits for a person, and takes the decision about it once', proces
   );
   expect(decided).toEqual([{ status: 'accepted', status_by: 'ada', status_reason: 'checked', dated: true }]);
   expect((await run('--account paper list')).output).toContain('0 breaks of paper wait for a person');
+});
+
+it('tells since when a difference is gone, and how a break ends', async () => {
+  const found = async (type: BreakType, symbol: string, identity: string, at: string) =>
+    recordBreak(
+      database.app,
+      { account, runId: sampleIds.reconciliationRun, now: Date.parse(at) },
+      { type, symbol, orderRef: null, identity: { identity }, ours: {}, theirs: {}, healed: false },
+    );
+  const completed = (scope: string, at: string) =>
+    insertRow(database.app, 'reconciliation_runs', {
+      ...sampleRow('reconciliation_runs', {}),
+      id: crypto.randomUUID(),
+      account_label: account,
+      scope,
+      status: 'completed',
+      scheduled_for: at,
+      started_at: at,
+      finished_at: at,
+    });
+  const standing = async () =>
+    Object.fromEntries(
+      (await listStandingBreaks(database.app, account)).map((row) => [
+        `${row.break_type} ${row.symbol ?? ''}`,
+        row.agrees_since,
+      ]),
+    );
+  await found('position_qty_mismatch', 'AAPL', 'two', '2026-02-13T15:00:00.000Z');
+  await found('position_qty_mismatch', 'MSFT', 'one', '2026-02-13T15:00:00.000Z');
+  await found('external_order', 'AAPL', 'one', '2026-02-13T15:00:00.000Z');
+  await completed('orders', '2026-02-13T15:01:00.000Z');
+  expect(await standing()).toEqual({
+    'position_qty_mismatch AAPL': null,
+    'position_qty_mismatch MSFT': null,
+    'external_order AAPL': null,
+  });
+  await completed('positions', '2026-02-13T15:15:00.000Z');
+  // The same finding again, and another of the same kind: neither is an agreement.
+  expect(await found('position_qty_mismatch', 'MSFT', 'one', '2026-02-13T15:30:00.000Z')).toBe(false);
+  expect(await standing()).toEqual({
+    'position_qty_mismatch AAPL': '2026-02-13T15:15:00.000Z',
+    'position_qty_mismatch MSFT': null,
+    'external_order AAPL': null,
+  });
+  await completed('nightly', '2026-02-14T10:00:00.000Z');
+  expect(await standing()).toMatchObject({
+    'position_qty_mismatch AAPL': '2026-02-13T15:15:00.000Z',
+    'position_qty_mismatch MSFT': '2026-02-14T10:00:00.000Z',
+  });
 });
 
 it.each([

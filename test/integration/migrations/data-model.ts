@@ -132,7 +132,7 @@ export const dataModel: Readonly<Record<string, TableModel>> = {
     updated: true,
     columns: `id:uuid run_id:uuid account_label break_type:text symbol? order_ref? ours:jsonb theirs:jsonb tolerance:jsonb
       severity:text heal_policy healed_at? heal_proof:jsonb? status:text status_by? dedup_key:hash
-      status_reason:text? status_at?`,
+      status_reason:text? status_at? last_found_at`,
   },
   research_runs: {
     updated: true,

@@ -1,7 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { rm, writeFile, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hour, newYorkInstant, stressCases, type AccountLabel } from '@torghut/domain';
-import type { EvidenceStore } from '@torghut/domain/evidence';
+import { hour, newYorkInstant, stressCases, toText, type AccountLabel } from '@torghut/domain';
+import {
+  deploymentKeys,
+  readVerificationKey,
+  readVerificationKeys,
+  publishedKeyText,
+  type EvidenceStore,
+  type Signer,
+} from '@torghut/domain/evidence';
 import { reconcileEvidence, type EvidencePorts } from '@torghut/domain/research';
 import {
   createMemoryTelemetry,
@@ -46,12 +54,20 @@ const portsOf = (over: Partial<EvidencePorts> = {}): EvidencePorts => ({
   chain: pooledResearchChain(db.app),
   store,
   signer: () => Promise.resolve(signer),
+  trusted: () => Promise.resolve([readVerificationKey(signer.publicPem)]),
   clock: new ReplayClock(night),
   telemetry,
   ...over,
 });
 const reconcile = (at = night, due = true, over: Partial<EvidencePorts> = {}) =>
   reconcileEvidence(at, due, portsOf({ clock: new ReplayClock(at), ...over }));
+
+/** A deployment that signs with another key, with what was published of earlier ones. */
+const signedBy = (current: Signer, published = ''): Partial<EvidencePorts> => ({
+  signer: () => Promise.resolve(current),
+  trusted: () =>
+    Promise.resolve(deploymentKeys(readVerificationKeys(published), readVerificationKey(current.publicPem))),
+});
 
 /** Open breaks as type, code and place. */
 const breaks = async (): Promise<readonly string[]> => {
@@ -130,7 +146,9 @@ describe('[O3] the nightly look at evidence', () => {
       `evidence_hash_mismatch artifact_altered ${evaluation}`,
     ]);
     // The same findings of the next night are the same breaks.
-    await intrude(`UPDATE research_runs SET window_start = window_start + interval '1 day'`);
+    await intrude(
+      `UPDATE research_runs SET window_start = window_start + interval '1 day', window_end = window_end + interval '1 day'`,
+    );
     await reconcile(night + 24 * hour);
     expect(await breaks()).toHaveLength(4);
     expect((await breaks()).at(-1)).toMatch(/^evidence_hash_mismatch row_altered research_runs /);
@@ -152,9 +170,50 @@ describe('[O3] the nightly look at evidence', () => {
 
   it('evidence by another key is not taken for ours', async () => {
     await completedRun();
-    const other = localSigner().signer;
-    expect(await reconcile(night, true, { signer: () => Promise.resolve(other) })).toMatchObject({ findings: 1 });
+    expect(await reconcile(night, true, signedBy(localSigner().signer))).toMatchObject({ findings: 1 });
     expect(await breaks()).toEqual([expect.stringMatching(/^evidence_hash_mismatch wrong_key .*gate-envelope/)]);
+  });
+
+  it('a replaced key leaves what it signed good, and the next one signs from there', async () => {
+    await completedRun();
+    expect(await reconcile()).toMatchObject({ findings: 0, signed: 18 });
+    const next = localSigner().signer;
+    await insertRow(
+      db.app,
+      'research_runs',
+      sampleRow('research_runs', { id: randomUUID(), run_id: 'cd'.repeat(12), status: 'running' }),
+    );
+    const later = night + 24 * hour;
+    const published = publishedKeyText(signer.publicPem, night + hour);
+    expect(await reconcile(later, false, signedBy(next, published))).toMatchObject({ findings: 1, signed: 19 });
+    expect(await breaks()).toEqual([`evidence_chain_incomplete run_unfinished ${'cd'.repeat(12)}`]);
+    const { rows } = await db.readonly.query<{ key: string }>(
+      'SELECT signing_key_id AS key FROM chain_checkpoints ORDER BY sequence',
+    );
+    expect(rows.map(({ key }) => key)).toEqual([signer.keyId, next.keyId]);
+  });
+
+  it('what a key signed after its end is a break', async () => {
+    await completedRun();
+    const end = Date.parse('2026-02-13T15:04:59.999Z');
+    const ended = signedBy(localSigner().signer, publishedKeyText(signer.publicPem, end));
+    expect(await reconcile(night, true, ended)).toMatchObject({ findings: 1 });
+    expect(await breaks()).toEqual([expect.stringMatching(/^evidence_hash_mismatch key_retired .*gate-envelope/)]);
+  });
+
+  it('a run that was stored long after its night is looked at in the night after it was', async () => {
+    await completedRun();
+    const redriven = night + 72 * hour;
+    await intrude(
+      `ALTER TABLE research_runs DISABLE TRIGGER ALL; UPDATE research_runs SET finished_at = '${toText(redriven - hour)}'`,
+    );
+    await rm(join(directory, keyOf(objects, 'gate-report')));
+    expect(await reconcile(redriven, false)).toMatchObject({ runs: 1 });
+    expect(await breaks()).toContain(`evidence_chain_incomplete artifact_missing ${keyOf(objects, 'gate-report')}`);
+    // It is no evidence of the day on which it was stored.
+    expect(await reconcile(redriven + hour, true)).toMatchObject({ runs: 1 });
+    expect(await breaks()).toContain(`evidence_empty evidence_empty ${toText(redriven + hour)}`);
+    expect(await reconcile(redriven + 48 * hour, false)).toMatchObject({ runs: 0 });
   });
 
   it('a store that cannot be read fails the run, which is taken up again', async () => {

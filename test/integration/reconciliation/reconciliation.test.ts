@@ -1,6 +1,8 @@
 import {
   decimal,
+  executionRequestJson,
   floorTo,
+  hour,
   minute,
   reconcileAfterGap,
   second,
@@ -385,7 +387,38 @@ describe('a reconciliation', () => {
     expect(await world.rows(`SELECT id FROM executions WHERE symbol = 'MSFT'`)).toEqual([]);
   });
 
-  it('waits for the order sync to adopt an order that was looked for in vain and arrives late', async () => {
+  it('[E2] adopts an order that was looked for in vain, arrived late and ended before anybody met it', async () => {
+    await tradedDay();
+    const late = await world.decide({ symbol: 'MSFT', side: 'buy', qty: '1', publish: false });
+    const receipt = {
+      client_order_id: late.clientOrderId,
+      state: 'settled',
+      outcome: 'not_found',
+      trade_decision_id: late.id,
+      symbol: 'MSFT',
+      io_at: new Date(world.clock.now()).toISOString(),
+      request_json: executionRequestJson(late.request),
+    };
+    await insertRow(world.database.owner, 'broker_receipts', sampleRow('broker_receipts', receipt));
+    await sendByHand(late.clientOrderId);
+    world.twins.alpaca.disturb({ kind: 'external_cancel', order: { state: 'open', symbol: 'MSFT' } });
+    const { run, breaks } = reconciliationOf(world);
+    world.clock.advanceTo(world.clock.now() + 2 * minute);
+    // The order sync has not had the time to meet it.
+    expect(await run('positions')).toMatchObject({ breaks: 0 });
+    world.clock.advanceTo(world.clock.now() + 2 * minute);
+    const { provenance, completed } = await run('positions');
+    expect(await breaks()).toMatchObject([
+      { break_type: 'order_status_mismatch', status: 'healed', symbol: 'MSFT', ours: { outcome: 'not_found' } },
+    ]);
+    expect(completed).toBe(true);
+    expect(provenance).toEqual({ orders: 3, known: 3 });
+    expect(await world.execution(late)).toMatchObject({ state: 'canceled', expected: 'lean', actual: 'lean' });
+    await run('positions', world.clock.now() + minute);
+    expect(await breaks()).toHaveLength(1);
+  });
+
+  it('finds an order under an id of ours that was looked for in vain and is not what was asked for', async () => {
     await tradedDay();
     const receipt = { client_order_id: 'late', state: 'settled', outcome: 'not_found', trade_decision_id: null };
     await insertRow(world.database.owner, 'broker_receipts', sampleRow('broker_receipts', receipt));
@@ -397,6 +430,53 @@ describe('a reconciliation', () => {
     world.clock.advanceTo(world.clock.now() + 2 * minute);
     await run('positions');
     expect(await types()).toEqual(['external_order']);
+  });
+
+  it('says nothing about a symbol whose fills the broker does not report yet, and all of it once they are overdue', async () => {
+    world = await startExecution();
+    await world.decide({ qty: '2', limitPrice: '99.5' });
+    await world.drain();
+    await reconciliationOf(world).run('positions');
+    world.clock.advanceTo(world.clock.now() + 5 * minute);
+    const until = world.clock.now() + hour;
+    world.twins.alpaca.disturb({ kind: 'activities_missing', until });
+    world.twins.alpaca.disturb({ kind: 'fill', order: { state: 'open' } });
+    const { run, types } = reconciliationOf(world);
+    const recent = await run('positions');
+    expect(recent).toMatchObject({ completed: false, breaks: 0 });
+    expect(recent.sources['positions']).toMatchObject({ complete: false, detail: 'still trading: AAPL' });
+    expect(await types()).toEqual([]);
+    world.clock.advanceTo(world.clock.now() + 4 * minute);
+    expect(await run('positions')).toMatchObject({ completed: true });
+    expect(await types()).toEqual(expect.arrayContaining(['fill_qty_mismatch', 'position_qty_mismatch']));
+  });
+
+  it('says nothing about a symbol that filled, unreported, after its orders were compared', async () => {
+    world = await startExecution();
+    await world.decide({ qty: '2', limitPrice: '99.5' });
+    await world.drain();
+    await reconciliationOf(world).run('positions');
+    world.clock.advanceTo(world.clock.now() + 5 * minute);
+    const plain = reconciliationOf(world).ports.broker;
+    let filled = false;
+    const { run, types } = reconciliationOf(world, {
+      positions: () => {
+        if (!filled) {
+          world.twins.alpaca.disturb({ kind: 'activities_missing', until: world.clock.now() + hour });
+          world.twins.alpaca.disturb({ kind: 'fill', order: { state: 'open' } });
+          filled = true;
+        }
+        return plain.positions();
+      },
+    });
+    const { completed, sources } = await run('positions');
+    expect(filled).toBe(true);
+    // The acknowledged order has begun to work.
+    expect(await types()).toEqual(['order_status_mismatch']);
+    expect({ completed, positions: sources['positions']?.detail }).toEqual({
+      completed: false,
+      positions: 'still trading: AAPL',
+    });
   });
 
   it('asks about orders that no person knows of yet before those that wait for one, and completes without these', async () => {

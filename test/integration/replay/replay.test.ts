@@ -16,7 +16,7 @@ import {
   type ReplayPorts,
 } from '@torghut/domain/research';
 import {
-  clickHouseSignalStore,
+  clickHouseSignalHistory,
   createMemoryTelemetry,
   fixedCredentials,
   postgresReconciliationLedger,
@@ -76,7 +76,7 @@ beforeAll(async () => {
   const tables = { signals: settings.TRADING_SIGNAL_TABLE, bars: settings.TRADING_PRICE_TABLE };
   ports = {
     ledger: postgresReplayLedger(loop.database.readonly, account),
-    signals: clickHouseSignalStore(clickhouse, tables),
+    signals: clickHouseSignalHistory(clickhouse, tables),
   };
   config = { accountLabel: account, windowSize: settings.TRADING_SIGNAL_WINDOW_SIZE, limits: settings.limits };
   // Somebody who owns the server: no trigger and no grant is in the way.
@@ -138,8 +138,9 @@ describe('the decisions of the live cycles, made again', () => {
 
   it('a row that the store showed only to the next window is known by the counts of the windows', async () => {
     // The late row, as if it had been emitted in time and not been visible.
-    const signals: ReplayPorts['signals'] = {
-      read: (query) => ports.signals.read({ ...query, now: query.now + 10 * second }),
+    const signals: ReplayPorts['signals'] = () => {
+      const stream = ports.signals();
+      return { read: (query) => stream.read({ ...query, now: query.now + 10 * second }) };
     };
     const result = await replayDecisions(at(0), last, { ...ports, signals }, config);
     expect(result).toMatchObject({ ok: true, different: 0, shownLater: 1, findings: [] });
@@ -250,9 +251,9 @@ describe('the night after a session', () => {
   });
 
   it('tries again after a night that could not read the stream, and has told so', async () => {
-    const silent: ReplayPorts['signals'] = {
+    const silent: ReplayPorts['signals'] = () => ({
       read: () => Promise.resolve({ ok: false, failure: 'timeout', detail: 'silent' }),
-    };
+    });
     expect(await night({ ...ports, signals: silent })).toMatchObject({ result: { completed: false }, failures: 1 });
     expect(await night()).toMatchObject({ result: { completed: true, findings: 0 }, failures: 0 });
   });

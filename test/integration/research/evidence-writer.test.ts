@@ -1,15 +1,18 @@
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { featureContractHash, minute, queues, second, toText } from '@torghut/domain';
+import { evidenceKeys, featureContractHash, minute, queues, second, toText, type Json } from '@torghut/domain';
 import {
   artifactOf,
   artifactOfText,
   manifestOf,
   sealStatement,
+  publishedKeyText,
   verdictStatement,
   verifyChain,
   type Artifact,
   type EvidenceStore,
+  type Signer,
+  type VerdictFields,
 } from '@torghut/domain/evidence';
 import {
   assembleRun,
@@ -56,11 +59,12 @@ interface LaneRun {
   readonly spec: CandidateSpec;
   readonly folds: WalkForwardResults['folds'];
   readonly policyDigest: string;
+  readonly evaluatedAt: string;
 }
 
+const { signer } = localSigner();
 let run: LaneRun;
 beforeAll(async () => {
-  const { signer } = localSigner();
   const days = tradingDays(9);
   const series = wanderingSeries('AAPL', days, 7);
   const snapshots = snapshotsOf({ series, features: featuresOf(series) }).map(storedSnapshot);
@@ -89,11 +93,21 @@ beforeAll(async () => {
     spec: contentOf('candidate-spec') as CandidateSpec,
     folds: (contentOf('walkforward-results') as WalkForwardResults).folds,
     policyDigest: assembled.gateReport.policy_digest,
+    evaluatedAt: assembled.gateReport.evaluated_at,
   };
 }, 120_000);
 
+const evaluatedAt = (): number => Date.parse(run.evaluatedAt);
+
 /** Ledger, store, queue and writer as they are deployed, with a database that can be taken away. */
-const openWorld = async ({ strict = true, trials = true, policyDigest = run.policyDigest } = {}) => {
+const openWorld = async ({
+  strict = true,
+  trials = true,
+  policyDigest = run.policyDigest,
+  /** What the deployment signs with now, and the keys that were published with it. */
+  current = signer,
+  published = '',
+} = {}) => {
   const db = await testDatabase();
   const address = new URL(db.url('torghut_app'));
   const outage = await postgresOutage({ host: address.hostname, port: Number(address.port) });
@@ -101,6 +115,7 @@ const openWorld = async ({ strict = true, trials = true, policyDigest = run.poli
   const store: EvidenceStore = fileEvidenceStore(directory);
   const aws = await localAws();
   const { clock, engine } = aws;
+  clock.advanceTo(evaluatedAt() + minute);
   engine.createQueue(queueSettings(deadLetterQueue, { visibilityTimeoutSeconds: 30 }));
   engine.createQueue(
     queueSettings('evidence', {
@@ -146,8 +161,9 @@ const openWorld = async ({ strict = true, trials = true, policyDigest = run.poli
         TORGHUT_CODE_HASH: 'c'.repeat(64),
         DATABASE_SECRET_ID: 'database',
         TRADING_STRICT_PERSISTENCE: String(strict),
+        [evidenceKeys.publishedKeys]: published,
       },
-      { clock, telemetry, secrets, evidence: store },
+      { clock, telemetry, secrets, evidence: store, signer: current },
     ),
   );
   const source = createEventSource(engine, clock, {
@@ -232,6 +248,32 @@ type World = Awaited<ReturnType<typeof openWorld>>;
 let world: World;
 afterEach(() => world.close());
 
+type Content = { readonly [field: string]: Json };
+
+/** The artifacts with one of other content, under its own hash. */
+const changed = (
+  artifacts: readonly Artifact[],
+  name: Artifact['name'],
+  change: (content: Content) => Content,
+): readonly Artifact[] =>
+  artifacts.map((one) =>
+    one.name === name
+      ? artifactOf(runId, name, change(JSON.parse(new TextDecoder().decode(one.bytes)) as Content))
+      : one,
+  );
+
+/** The artifacts, signed anew. */
+const resealed = async (
+  artifacts: readonly Artifact[],
+  { by }: { readonly by: Signer },
+): Promise<readonly Artifact[]> => {
+  const unsigned = artifacts.filter(({ name }) => name !== 'gate-envelope');
+  const bytes = unsigned.find(({ name }) => name === 'gate-report')?.bytes;
+  const report = JSON.parse(new TextDecoder().decode(bytes)) as VerdictFields;
+  const statement = verdictStatement(unsigned, report, '2026-12-31T00:00:00.000Z');
+  return [...unsigned, artifactOfText(runId, 'gate-envelope', await sealStatement(statement, by))];
+};
+
 const nothing = { candidates: 0, folds: 0, stress: 0, gates: 0, promotions: 0 };
 const everything = () => ({ candidates: 1, folds: run.folds.length, stress: 7, gates: 1, promotions: 1 });
 
@@ -266,6 +308,30 @@ describe('the evidence of a run', () => {
     );
     expect(await world.chain()).toMatchObject({ finding: null });
     expect(world.counted()).toBe(0);
+  });
+
+  it('of a key that was replaced since becomes rows as well, when the key is published and was good then', async () => {
+    const replaced = { current: localSigner().signer };
+    world = await openWorld({ ...replaced, published: publishedKeyText(signer.publicPem, evaluatedAt()) });
+    await world.hand();
+    expect(await world.deliver()).toMatchObject({ succeeded: 1, failed: 0 });
+    expect(await world.rows()).toEqual(everything());
+    await world.close();
+
+    world = await openWorld({ ...replaced, published: publishedKeyText(signer.publicPem, evaluatedAt() - 1) });
+    await world.hand();
+    await world.deliver();
+    expect(await world.deadLetter()).toMatchObject({
+      codes: ['signature_refused'],
+      payload: { detail: expect.stringContaining(': key_retired: issued at ') as string },
+    });
+  });
+
+  it('whose verdict is too old by now becomes rows all the same: it was good when it was given', async () => {
+    world = await openWorld();
+    world.clock.advanceTo(world.clock.now() + 365 * 24 * 60 * minute);
+    await world.hand();
+    expect(await world.deliver()).toMatchObject({ succeeded: 1, failed: 0 });
   });
 
   it('that says there were no signals ends the run as skipped, with the reason', async () => {
@@ -331,8 +397,11 @@ describe('evidence that cannot be stored', () => {
       'without an artifact that a completed run has',
       'artifact_missing',
       {},
-      (all: readonly Artifact[]) => {
-        const some = all.filter(({ name }) => name !== 'stress-report');
+      async (all: readonly Artifact[]) => {
+        const some = await resealed(
+          all.filter(({ name }) => name !== 'stress-report'),
+          { by: signer },
+        );
         return { send: some, store: [...some, manifestOf(runId, some)] };
       },
     ],
@@ -340,9 +409,10 @@ describe('evidence that cannot be stored', () => {
       'with an artifact of another form',
       'artifact_malformed',
       {},
-      (all: readonly Artifact[]) => {
-        const some = all.map((one) =>
-          one.name === 'stress-report' ? artifactOf(runId, one.name, { cases: [] }) : one,
+      async (all: readonly Artifact[]) => {
+        const some = await resealed(
+          changed(all, 'stress-report', () => ({ cases: [] })),
+          { by: signer },
         );
         return { send: some, store: [...some, manifestOf(runId, some)] };
       },
@@ -361,7 +431,7 @@ describe('evidence that cannot be stored', () => {
     ],
   ] as const)('%s is a dead letter: %s', async (_, code, options, change) => {
     world = await openWorld(options);
-    const { send, store } = change(run.artifacts);
+    const { send, store } = await change(run.artifacts);
     for (const { key, bytes } of store) await world.store.put(key, bytes);
     const { sha256 } = manifestOf(runId, send);
     world.send(evidenceRequest(runId, sha256));
@@ -371,6 +441,92 @@ describe('evidence that cannot be stored', () => {
     expect(await world.rows()).toEqual(nothing);
     expect(await world.chain()).toMatchObject({ finding: null });
   });
+
+  const foreign = localSigner();
+  it.each([
+    ['whose verdict a foreign key signed', 'wrong_key', () => resealed(run.artifacts, { by: foreign.signer })],
+    [
+      'whose verdict a foreign key signed under our name',
+      'signature_invalid',
+      () => resealed(run.artifacts, { by: { ...foreign.signer, keyId: signer.keyId } }),
+    ],
+    [
+      'of which an artifact was exchanged after it was signed',
+      'artifact_unsigned',
+      () =>
+        Promise.resolve(
+          changed(run.artifacts, 'baseline-report', (report) => ({ ...report, traded: report['traded'] !== true })),
+        ),
+    ],
+    [
+      'whose report says something else than what was signed',
+      'subject_mismatch',
+      () => Promise.resolve(changed(run.artifacts, 'gate-report', (report) => ({ ...report, verdict: 'PASS' }))),
+    ],
+  ] as const)('%s is a dead letter that says %s, and leaves no row', async (_, reason, tampered) => {
+    world = await openWorld();
+    await world.hand(await tampered());
+    const began = world.clock.now();
+    expect(await world.deliver()).toMatchObject({ failed: 1 });
+    expect(world.clock.now() - began).toBe(0);
+    expect(await world.deadLetter()).toMatchObject({
+      codes: ['signature_refused'],
+      payload: { detail: expect.stringContaining(`: ${reason}: `) as string },
+    });
+    expect(await world.runRow()).toMatchObject({
+      status: 'failed',
+      failure_code: 'persistence_failed',
+      failure_detail: { code: 'signature_refused' },
+    });
+    expect(await world.rows()).toEqual(nothing);
+  });
+
+  const other = 'a'.repeat(64);
+  it.each([
+    ['a candidate', 'candidate_hash', (spec: CandidateSpec) => ({ ...spec, candidate_hash: other })],
+    ['a trial', 'trial_hash', (spec: CandidateSpec) => ({ ...spec, trial_hash: other })],
+    [
+      'an execution model',
+      'inputs.execution_model_hash',
+      (spec: CandidateSpec) => ({ ...spec, inputs: { ...spec.inputs, execution_model_hash: other } }),
+    ],
+    [
+      'another candidate of the grid',
+      'trials.1.trial_hash',
+      (spec: CandidateSpec) => ({
+        ...spec,
+        trials: spec.trials.map((trial, place) => (place === 1 ? { ...trial, params: {} } : trial)),
+      }),
+    ],
+  ] as const)(
+    'with %s under a hash that is not its own is a dead letter, though it is signed',
+    async (_, place, change) => {
+      world = await openWorld();
+      const candidate = change(run.spec).candidate_hash;
+      const withSpec = changed(run.artifacts, 'candidate-spec', () => change(run.spec) as unknown as Content);
+      // Every artifact tells the same story, and all of it is signed.
+      const consistent = (
+        ['walkforward-results', 'evaluation-report', 'stress-report', 'gate-report', 'promotion-record'] as const
+      ).reduce((all, name) => changed(all, name, (content) => ({ ...content, candidate_hash: candidate })), withSpec);
+      const report = consistent.find(({ name }) => name === 'gate-report')!;
+      await world.hand(
+        await resealed(
+          changed(consistent, 'promotion-record', (record) => ({ ...record, gate_report_sha256: report.sha256 })),
+          { by: signer },
+        ),
+      );
+      expect(await world.deliver()).toMatchObject({ failed: 1 });
+      expect(await world.deadLetter()).toMatchObject({
+        codes: ['candidate_misnamed'],
+        payload: {
+          detail: expect.stringMatching(
+            new RegExp(`^candidate-spec ${place}: expected [0-9a-f]{64}, found `),
+          ) as string,
+        },
+      });
+      expect(await world.rows()).toEqual(nothing);
+    },
+  );
 
   it('of a run that ended otherwise leaves the run as it is', async () => {
     world = await openWorld();

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { hashJson } from '../canonical-json.ts';
 import { toText, type Instant } from '../instant.ts';
 import { checkpointSchema, type ChainCheckpoint } from './chain.ts';
-import { verifyEnvelope, type EnvelopeFailure, type VerificationKey } from './envelope.ts';
+import { verifyEnvelope, type EnvelopeFailure } from './envelope.ts';
+import type { VerificationKey } from './published-key.ts';
 import { statementOf, type PredicateType, type Statement } from './statement.ts';
 
 /** The chain over every row of the research ledger. */

@@ -1,7 +1,8 @@
-import { createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
+import { verify } from 'node:crypto';
 import * as z from 'zod';
 import { canonicalJson } from '../canonical-json.ts';
-import { parseInstant, type Instant } from '../instant.ts';
+import { parseInstant, toText, type Instant } from '../instant.ts';
+import type { VerificationKey } from './published-key.ts';
 import { predicateSchemas, statementSchema, statementText, type Statement } from './statement.ts';
 
 /** Dead Simple Signing Envelope, protocol version 1. */
@@ -28,37 +29,6 @@ export interface Signer {
   /** DER signature over the SHA-256 of `message`. */
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
-
-export class PublicKeyError extends Error {
-  override readonly name = 'PublicKeyError';
-}
-
-/** A public key that signatures are checked with. */
-export interface VerificationKey {
-  readonly keyId: string;
-  readonly key: KeyObject;
-}
-
-/** Name of a key by what it is: SHA-256 of its SubjectPublicKeyInfo, so that no other key can carry it. */
-export const keyIdOf = (key: KeyObject): string =>
-  `sha256:${createHash('sha256')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest('hex')}`;
-
-/** Reads a PEM public key. @throws PublicKeyError when it is not a P-256 public key */
-export const readVerificationKey = (pem: string): VerificationKey => {
-  let key: KeyObject;
-  try {
-    key = createPublicKey(pem);
-  } catch (error) {
-    throw new PublicKeyError(
-      `expected a PEM public key, found ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-  const curve = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? 'an unknown kind';
-  if (curve !== 'prime256v1') throw new PublicKeyError(`expected a P-256 public key, found one of ${curve}`);
-  return { keyId: keyIdOf(key), key };
-};
 
 const envelopeSchema = z.strictObject({
   payloadType: z.string(),
@@ -87,6 +57,7 @@ export const envelopeFailures = [
   'statement_malformed',
   'predicate_type_unknown',
   'schema_version_unknown',
+  'key_retired',
   'statement_not_yet_valid',
   'statement_expired',
 ] as const;
@@ -137,7 +108,7 @@ const firstDifference = (one: string, other: string): number => {
 };
 
 /**
- * Checks an envelope offline: form, key, signature, schema, validity at `now`, in this order. Any change of any byte of
+ * Checks an envelope offline: form, key, signature, schema, period of the key, validity at `now`, in this order. Any change of any byte of
  * it, or of the statement inside, is refused.
  */
 export const verifyEnvelope = (text: string, trusted: readonly VerificationKey[], now: Instant): EnvelopeCheck => {
@@ -191,6 +162,15 @@ export const verifyEnvelope = (text: string, trusted: readonly VerificationKey[]
   const version = predicateSchemas[predicateType as keyof typeof predicateSchemas];
   if (predicate.schema_version !== version)
     return refuse('schema_version_unknown', `expected schema version ${version}, found ${predicate.schema_version}`);
+  // A key that was given up may be in other hands: nothing it signs from then on counts.
+  const retired = known.find(
+    ({ key: { validUntil } }) => validUntil !== null && parseInstant(predicate.issued_at) > validUntil,
+  );
+  if (retired !== undefined)
+    return refuse(
+      'key_retired',
+      `issued at ${predicate.issued_at} by ${retired.key.keyId}, which signs nothing since ${toText(retired.key.validUntil ?? 0)}`,
+    );
   const signed = { statement: statement.data, keyId: first.key.keyId };
   if (parseInstant(predicate.issued_at) > now)
     return refuse('statement_not_yet_valid', `issued at ${predicate.issued_at}, which is still to come`, signed);

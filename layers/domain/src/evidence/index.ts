@@ -5,6 +5,7 @@ export * from './envelope.ts';
 export * from './ledger-chain.ts';
 export * from './locate.ts';
 export * from './manifest.ts';
+export * from './published-key.ts';
 export * from './statement.ts';
 export * from './store.ts';
 export * from './verdict.ts';

@@ -15,7 +15,8 @@ import {
   readCheckpoint,
   type CheckpointFailure,
 } from './checkpoint.ts';
-import { sealStatement, type Signer, type VerificationKey } from './envelope.ts';
+import { sealStatement, type Signer } from './envelope.ts';
+import type { VerificationKey } from './published-key.ts';
 import type { EvidenceReads, EvidenceStore } from './store.ts';
 
 /** A signed checkpoint as the ledger keeps it. */

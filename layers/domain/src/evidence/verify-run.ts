@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { sha256 } from '../canonical-json.ts';
 import type { Instant } from '../instant.ts';
-import { verifyEnvelope, type EnvelopeFailure, type SignedStatement, type VerificationKey } from './envelope.ts';
+import { verifyEnvelope, type EnvelopeFailure, type SignedStatement } from './envelope.ts';
 import { describeDamage, locateDamage, locatorsOf } from './locate.ts';
 import {
   checkArtifact,
@@ -11,6 +11,7 @@ import {
   type ArtifactName,
   type RunManifest,
 } from './manifest.ts';
+import type { VerificationKey } from './published-key.ts';
 import { snapshotKey, type EvidenceReads } from './store.ts';
 import { verdictFieldsSchema } from './verdict.ts';
 
@@ -189,8 +190,9 @@ export const verifyRun = async (
     }
   }
 
-  const { signedBy, verdict } = checkSignature(manifest, contents, { trusted, now }, found);
-  return ended({ manifestSha256: first.digest, signedBy, verdict });
+  const signature = verifyVerdict(manifest, contents, { trusted, now });
+  findings.push(...signature.findings);
+  return ended({ manifestSha256: first.digest, signedBy: signature.signedBy, verdict: signature.verdict });
 };
 
 /** Where a manifest was altered, when all it lists is still there to write it from again; null when not. */
@@ -211,6 +213,27 @@ const damageOfManifest = async (
   if (original === null || sha256(original) !== expected) return null;
   const damage = locateDamage(bytes, original.length, locatorsOf(original), (fixed) => sha256(fixed) === expected);
   return damage === null ? null : describeDamage(damage);
+};
+
+export interface VerdictCheck extends Pick<RunCheck, 'signedBy' | 'verdict'> {
+  /** Empty exactly when the verdict is signed by a trusted key, over all that the manifest lists. */
+  readonly findings: readonly RunFinding[];
+}
+
+/**
+ * Checks who signed the verdict of a run, and that it is about exactly what the manifest lists.
+ * @param contents bytes of the listed artifacts, each already compared with its hash
+ */
+export const verifyVerdict = (
+  manifest: RunManifest,
+  contents: ReadonlyMap<ArtifactName, Uint8Array>,
+  trust: Pick<RunVerification, 'trusted' | 'now'>,
+): VerdictCheck => {
+  const findings: RunFinding[] = [];
+  const signature = checkSignature(manifest, contents, trust, (code, key, detail) => {
+    findings.push({ code, key, detail });
+  });
+  return { ...signature, findings };
 };
 
 const checkSignature = (

@@ -83,7 +83,11 @@ const newlyAdmitted = (
   );
 };
 
-const parityProblem = (symbol: Ticker, { parity, parityMaxSessions }: AdapterChangeFacts): ParityCode | null => {
+/** Why parity does not let the allocation of a parity symbol to LEAN grow; null when it does. */
+export const parityProblem = (
+  symbol: Ticker,
+  { parity, parityMaxSessions }: Pick<AdapterChangeFacts, 'parity' | 'parityMaxSessions'>,
+): ParityCode | null => {
   const checks = parity.filter((check) => check.symbol === symbol);
   const behaviour = checks.find(({ kind }) => kind === 'behaviour');
   if (behaviour === undefined) return 'parity_missing';

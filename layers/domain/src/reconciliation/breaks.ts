@@ -20,13 +20,30 @@ export interface BreakHandling {
   readonly severity: Severity;
   readonly healPolicy: HealPolicy;
   readonly containment: Containment;
+  /** Runs of which each one compares all there is of the kind, so that a later run without the break says it is gone. */
+  readonly comparedBy: readonly ('nightly' | 'positions')[];
 }
 
-const handling = (severity: Severity, healPolicy: HealPolicy, containment: Containment = 'none'): BreakHandling => ({
-  severity,
-  healPolicy,
-  containment,
-});
+const handling = (
+  severity: Severity,
+  healPolicy: HealPolicy,
+  containment: Containment = 'none',
+  comparedBy: BreakHandling['comparedBy'] = [],
+): BreakHandling => ({ severity, healPolicy, containment, comparedBy });
+
+const everyRun = ['nightly', 'positions'] as const;
+
+/** How a break of each policy ends, for the person who reads a list of those that stand. */
+export const breakEndings: Readonly<Record<HealPolicy, string>> = {
+  none: 'a person accepts it',
+  operator: 'a person accepts it',
+  apply_broker_state: 'healed as it was found',
+  insert_by_execution_id: 'healed as it was found',
+  drop_by_execution_id: 'healed as it was found',
+  apply_by_execution_id: 'booked as it was found; a person accepts it',
+  apply_correction: 'booked as it was found; a person accepts it',
+  follow_up: 'by itself, as soon as the order has ended or its outcome is known',
+};
 
 /**
  * What becomes of each kind of break. Reduce-only is not stored a second time: an open break of such a type is the state
@@ -41,9 +58,9 @@ export const breakHandling: Readonly<Record<BreakType, BreakHandling>> = {
   fill_qty_mismatch: handling('critical', 'operator', 'reduce_only'),
   fill_price_mismatch: handling('critical', 'operator', 'reduce_only'),
   overfill: handling('critical', 'operator', 'reduce_only'),
-  position_qty_mismatch: handling('critical', 'operator', 'reduce_only'),
-  position_avg_price_mismatch: handling('warn', 'none'),
-  cash_mismatch: handling('critical', 'none'),
+  position_qty_mismatch: handling('critical', 'operator', 'reduce_only', everyRun),
+  position_avg_price_mismatch: handling('warn', 'none', 'none', everyRun),
+  cash_mismatch: handling('critical', 'none', 'none', everyRun),
   fee_mismatch: handling('warn', 'none'),
   corporate_action_pending: handling('critical', 'operator', 'disabled'),
   unknown_activity: handling('warn', 'operator'),

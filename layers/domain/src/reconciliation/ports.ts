@@ -42,6 +42,13 @@ export interface ReconciliationMarks {
   readonly feesPosted: boolean;
 }
 
+/** What all activities together did to cash, USD. */
+export interface CashMoved {
+  readonly net: Decimal;
+  /** The part of it that later readings count on from, as the ledger has it; kept with a run that was completed. */
+  readonly checkpoint: Readonly<Record<string, Json>>;
+}
+
 /** The ledger as it stands, read again under the lock of the account after the broker was asked. */
 export interface CurrentRows {
   /** The order under one of its ids; null when it is not ours. */
@@ -51,8 +58,8 @@ export interface CurrentRows {
   /** Those of these orders with a break that a person has not decided about, or has accepted. */
   standingOrders(brokerOrderIds: readonly string[]): Promise<ReadonlySet<string>>;
   positions(): Promise<LedgerPositions>;
-  /** Everything the stored activities did to cash, USD. */
-  activitiesNet(): Promise<Decimal>;
+  /** Everything the stored activities did to cash. */
+  cashMoved(): Promise<CashMoved>;
   /** Stores activities that are no fills; returns those that were not known. */
   saveActivities(activities: readonly AccountActivity[]): Promise<readonly AccountActivity[]>;
   /** Those of these execution ids that are booked. */
@@ -71,6 +78,8 @@ export interface ReconciliationLedger {
       readonly sources: Readonly<Record<string, ReconciledSource>>;
       readonly checked: number;
       readonly completed: boolean;
+      /** What later runs count cash on from, in the ledger's own terms; of runs that read cash only. */
+      readonly cashCheckpoint?: CashMoved['checkpoint'];
     },
     now: Instant,
   ): Promise<{ readonly breaks: number; readonly healed: number }>;
@@ -105,7 +114,7 @@ export interface ReconciliationReads
 
 export interface ReconciliationPorts {
   readonly reconciliation: ReconciliationLedger;
-  readonly orders: Pick<OrderLedger, 'applyOrder' | 'bookFills'>;
+  readonly orders: Pick<OrderLedger, 'adoptStrays' | 'applyOrder' | 'bookFills'>;
   readonly broker: ReconciliationReads;
   readonly clock: Clock;
   readonly telemetry: Telemetry;

@@ -10,6 +10,7 @@ import { compareCash, type CashComparison } from './cash.ts';
 import { compareFees, type PostedFee } from './fees.ts';
 import { compareOrder, meetOrders, type DisputedOrder, type LedgerOrder } from './orders.ts';
 import type {
+  CashMoved,
   CurrentRows,
   ReconciledSource,
   ReconciliationMarks,
@@ -238,17 +239,23 @@ const isSettled = ({ startedAt, ports: { limits } }: Run, { updatedAt }: BrokerO
  * state is applied through the state machine, which refuses and records what it does not allow. Fills were read before the
  * order: those of one that moved meanwhile are not compared.
  */
-const settleOrder = async (run: Run, theirs: BrokerOrder, fillsComplete: boolean): Promise<void> => {
+const settleOrder = async (
+  run: Run,
+  theirs: BrokerOrder,
+  fillsComplete: boolean,
+): Promise<'settled' | 'too_recent'> => {
   const { orders, clock } = run.ports;
+  const settled = isSettled(run, theirs);
   const ours = await locked(run, async (current) => {
     const row = await current.order(theirs.id, theirs.clientOrderId);
     if (row === null) return null;
-    const findings = compareOrder(row, theirs, { fillsComplete: fillsComplete && isSettled(run, theirs) });
+    const findings = compareOrder(row, theirs, { fillsComplete: fillsComplete && settled });
     await recordAll(current, findings.breaks);
     return findings.applyBrokerState ? row : null;
   });
-  if (ours === null) return;
-  if ((await orders.applyOrder(ours.executionId, theirs, run.id, clock.now())) !== 'applied') return;
+  const result = settled ? 'settled' : 'too_recent';
+  if (ours === null) return result;
+  if ((await orders.applyOrder(ours.executionId, theirs, run.id, clock.now())) !== 'applied') return result;
   await locked(run, async (current) => {
     await current.record({
       type: 'order_status_mismatch',
@@ -260,6 +267,7 @@ const settleOrder = async (run: Run, theirs: BrokerOrder, fillsComplete: boolean
       healed: true,
     });
   });
+  return result;
 };
 
 const recordMissing = (run: Run, order: Pick<LedgerOrder, 'brokerOrderId' | 'clientOrderId'>): Promise<void> =>
@@ -277,13 +285,24 @@ const recordMissing = (run: Run, order: Pick<LedgerOrder, 'brokerOrderId' | 'cli
     });
   });
 
-/** An order that only the broker has: one that is on its way into the ledger, or somebody else's. */
-const settleForeign = (run: Run, theirs: BrokerOrder): Promise<'ours' | 'decided'> =>
-  locked(run, async (current) => {
+type Lone = 'ours' | 'adopted' | 'too_recent' | 'decided';
+
+/**
+ * An order that only the broker has: one that is on its way into the ledger, one whose request arrived after it was looked
+ * for in vain and that nobody has met while it was open, or somebody else's.
+ */
+const settleForeign = async (run: Run, theirs: BrokerOrder): Promise<Lone> => {
+  const { orders, clock } = run.ports;
+  const standing = await locked(run, async (current): Promise<Lone | 'unknown'> => {
     if ((await current.order(theirs.id, theirs.clientOrderId)) !== null) return 'ours';
     const submit = theirs.clientOrderId === null ? 'none' : await current.submitOf(theirs.clientOrderId);
-    // One that was looked for in vain may arrive late, and is then adopted by the order sync.
-    if (submit === 'in_flight' || (submit === 'settled' && !isSettled(run, theirs))) return 'decided';
+    if (submit !== 'none' && !isSettled(run, theirs)) return 'too_recent';
+    return submit === 'in_flight' ? 'decided' : 'unknown';
+  });
+  if (standing !== 'unknown') return standing;
+  if ((await orders.adoptStrays([theirs], run.id, clock.now())) > 0) return 'adopted';
+  return locked(run, async (current) => {
+    if ((await current.order(theirs.id, theirs.clientOrderId)) !== null) return 'ours';
     await current.record({
       type: 'external_order',
       symbol: theirs.symbol,
@@ -302,11 +321,14 @@ const settleForeign = (run: Run, theirs: BrokerOrder): Promise<'ours' | 'decided
     });
     return 'decided';
   });
+};
 
 interface OrdersCompared {
   readonly source: ReconciledSource;
   readonly orders: number;
   readonly known: number;
+  /** Symbols of orders that differ and that nothing was decided about: what they have filled may not be reported yet. */
+  readonly undecided: ReadonlySet<string>;
 }
 
 const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: boolean): Promise<OrdersCompared> => {
@@ -328,37 +350,66 @@ const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: bo
       : await locked(run, (current) => current.standingOrders(disputed.map(({ brokerOrderId: id }) => id)));
   const isStanding = ({ brokerOrderId }: DisputedOrder): boolean => standing.has(brokerOrderId);
   let [lookedUp, unanswered, unreached] = [0, 0, 0];
+  let adopted = 0;
+  const undecided = new Set<string>();
+  const settleTheirs = async (order: BrokerOrder): Promise<void> => {
+    if ((await settleOrder(run, order, fillsComplete)) === 'too_recent') undecided.add(order.symbol);
+  };
+  const settleLone = async (order: BrokerOrder): Promise<void> => {
+    const found = await settleForeign(run, order);
+    if (found === 'adopted') adopted += 1;
+    else if (found === 'too_recent' || (found === 'ours' && !isSettled(run, order))) undecided.add(order.symbol);
+    else if (found === 'ours') await settleTheirs(order);
+  };
   const settle = async (one: DisputedOrder): Promise<void> => {
     const { brokerOrderId } = one;
+    const symbol = one.ours?.symbol ?? one.theirs?.symbol;
     if (lookedUp >= lookupsPerRun || outOfTime(run)) {
-      if (!isStanding(one)) unreached += 1;
+      if (isStanding(one)) return;
+      unreached += 1;
+      if (symbol !== undefined) undecided.add(symbol);
       return;
     }
     lookedUp += 1;
     const ours = await locked(run, (current) => current.order(brokerOrderId, null));
     if (ours === null) return;
     const order = await lookUp(run, ours);
-    if (order === null) unanswered += 1;
-    else if (order === 'absent') await recordMissing(run, ours);
-    else await settleOrder(run, order, fillsComplete);
+    if (order === null) {
+      unanswered += 1;
+      undecided.add(ours.symbol);
+    } else if (order === 'absent') await recordMissing(run, ours);
+    else await settleTheirs(order);
   };
   for (const one of disputed.toSorted((a, b) => Number(isStanding(a)) - Number(isStanding(b)))) {
     const { ours, theirs: order } = one;
     if (ours !== null && order !== null) {
       if (isSettled(run, order)) await settle(one);
+      else undecided.add(order.symbol);
     } else if (ours !== null) {
       if (listed && old(ours.submittedAt)) await settle(one);
     } else if (order !== null) {
-      if (listed && old(order.submittedAt) && (await settleForeign(run, order)) === 'ours' && isSettled(run, order))
-        await settleOrder(run, order, fillsComplete);
+      if (!old(order.submittedAt)) undecided.add(order.symbol);
+      else if (listed) await settleLone(order);
     } else if (listed) {
       // Of an order that is older than the lists: booked and reported fills of it differ.
       await settle(one);
     }
   }
   if (unanswered + unreached > 0) failures.push(`${unanswered} orders not answered, ${unreached} not reached`);
-  const facts = { orders, provenance_known: known, disputed: disputed.length, looked_up: lookedUp };
-  return { source: source(clock.now(), failures.length === 0 ? null : failures.join('; '), facts), orders, known };
+  // An adopted order has the route of its request.
+  const compared = { orders: orders + adopted, known: known + adopted };
+  const facts = {
+    orders: compared.orders,
+    provenance_known: compared.known,
+    disputed: disputed.length,
+    looked_up: lookedUp,
+    adopted,
+  };
+  return {
+    source: source(clock.now(), failures.length === 0 ? null : failures.join('; '), facts),
+    ...compared,
+    undecided,
+  };
 };
 
 /** Fees of the last trade dates, as far as the broker posts any. */
@@ -433,29 +484,74 @@ const readHoldings = async ({ ports: { broker, clock } }: Run): Promise<Holdings
   return { account: account.value, positions: positions.value, asOf };
 };
 
+interface HoldingsResult {
+  readonly positions: ReconciledSource;
+  readonly cash: ReconciledSource;
+  readonly checked: number;
+  /** Null when cash was not read. What it says of moments is the ledger's: no part of the result of the run. */
+  readonly checkpoint: CashMoved['checkpoint'] | null;
+}
+
+const notCompared = (failed: ReconciledSource): HoldingsResult => ({
+  positions: failed,
+  cash: failed,
+  checked: 0,
+  checkpoint: null,
+});
+
 interface HoldingsCompared {
   readonly holdings: Holdings;
   readonly positions: PositionComparison;
   readonly cash: CashComparison | null;
-  readonly activitiesNet: Decimal;
+  readonly moved: CashMoved;
 }
+
+/** A fill that the broker does not report yet is in its position and cash already: of such symbols nothing is said. */
+const withoutUndecided = (
+  { breaks, moving }: PositionComparison,
+  undecided: ReadonlySet<string>,
+): PositionComparison => ({
+  breaks: breaks.filter(({ symbol }) => symbol === null || !undecided.has(symbol)),
+  moving: [...new Set([...moving, ...undecided])].sort(),
+});
 
 const compareHoldings = async (
   run: Run,
   current: CurrentRows,
   holdings: Holdings,
   pendingFees: Decimal,
+  undecided: ReadonlySet<string>,
 ): Promise<HoldingsCompared> => {
   const { asOf } = holdings;
-  const [ours, activitiesNet] = [await current.positions(), await current.activitiesNet()];
+  const [ours, moved] = [await current.positions(), await current.cashMoved()];
   const { opening } = run.marks;
-  const closing = { cash: holdings.account.cash, activitiesNet, asOf };
-  return {
-    holdings,
-    positions: comparePositions(ours, holdings.positions, { asOf, graceMs: listGraceMs }),
-    cash: opening === null ? null : compareCash(opening, closing, pendingFees),
-    activitiesNet,
+  const closing = { cash: holdings.account.cash, activitiesNet: moved.net, asOf };
+  const positions = comparePositions(ours, holdings.positions, { asOf, graceMs: listGraceMs });
+  const cash = opening === null ? null : compareCash(opening, closing, pendingFees);
+  const differs = positions.breaks.length > 0 || (cash?.found ?? null) !== null;
+  return { holdings, positions: differs ? withoutUndecided(positions, undecided) : positions, cash, moved };
+};
+
+/**
+ * Symbols of orders that have filled lately what the activities do not show yet. Orders move on after they were compared:
+ * this is asked before a difference is believed. A text says why it is not known.
+ */
+const symbolsUnreported = async (run: Run): Promise<ReadonlySet<string> | string> => {
+  const { reconciliation, clock } = run.ports;
+  const now = clock.now();
+  const again: Run = { ...run, startedAt: now };
+  const from = rangeOf('positions', run.marks, now).orders;
+  const failures: string[] = [];
+  const lists = {
+    ours: reconciliation.orders(from, now),
+    theirs: brokerOrders(again, from, (detail) => failures.push(detail)),
   };
+  const { disputed } = await meetOrders(lists, { fillsComplete: true });
+  const [failure] = failures;
+  return (
+    failure ??
+    new Set(disputed.flatMap(({ theirs }) => (theirs === null || isSettled(again, theirs) ? [] : [theirs.symbol])))
+  );
 };
 
 /**
@@ -466,25 +562,31 @@ const reconcileHoldings = async (
   run: Run,
   activities: ReconciledSource,
   fees: Awaited<ReturnType<typeof reconcileFees>>,
-): Promise<{ readonly positions: ReconciledSource; readonly cash: ReconciledSource; readonly checked: number }> => {
+  orders: Pick<OrdersCompared, 'undecided'>,
+): Promise<HoldingsResult> => {
   const { clock } = run.ports;
   if (!activities.complete) {
-    const skipped = source(clock.now(), 'not compared: the activities are incomplete');
-    return { positions: skipped, cash: skipped, checked: 0 };
+    return notCompared(source(clock.now(), 'not compared: the activities are incomplete'));
   }
+  const undecided = new Set(orders.undecided);
   for (let reading = 1; ; reading += 1) {
     const holdings = await readHoldings(run);
     if (typeof holdings === 'string') {
-      const failed = source(clock.now(), holdings);
-      return { positions: failed, cash: failed, checked: 0 };
+      return notCompared(source(clock.now(), holdings));
     }
     const caughtUp = await takeActivities(run, holdings.asOf - 10 * minute);
     if (!caughtUp.complete) {
-      const failed = source(clock.now(), `not compared: ${caughtUp.detail ?? ''}`);
-      return { positions: failed, cash: failed, checked: 0 };
+      return notCompared(source(clock.now(), `not compared: ${caughtUp.detail ?? ''}`));
+    }
+    if (reading > 1) {
+      const unreported = await symbolsUnreported(run);
+      if (typeof unreported === 'string') {
+        return notCompared(source(clock.now(), `not compared: ${unreported}`));
+      }
+      for (const symbol of unreported) undecided.add(symbol);
     }
     const result = await locked(run, async (current) => {
-      const compared = await compareHoldings(run, current, holdings, fees.pending);
+      const compared = await compareHoldings(run, current, holdings, fees.pending, undecided);
       const { positions, cash } = compared;
       const agreed = positions.breaks.length + positions.moving.length === 0 && (cash?.found ?? null) === null;
       if (!agreed && reading < readings && (reading === 1 || positions.moving.length > 0)) return null;
@@ -501,9 +603,9 @@ const reconcileHoldings = async (
 
 const holdingsResult = async (
   run: Run,
-  { holdings, positions, cash, activitiesNet }: HoldingsCompared,
+  { holdings, positions, cash, moved }: HoldingsCompared,
   closing: ClosedSession | null,
-): Promise<{ readonly positions: ReconciledSource; readonly cash: ReconciledSource; readonly checked: number }> => {
+): Promise<HoldingsResult> => {
   const { account, asOf } = holdings;
   const moving = positions.moving.length === 0 ? null : `still trading: ${positions.moving.join(', ')}`;
   const differs = positions.breaks.some(({ type }) => type === 'position_qty_mismatch');
@@ -513,10 +615,10 @@ const holdingsResult = async (
   const agreed = cash === null || (cash.found === null && cash.provisional.eq(zero));
   // What rounding left stays in what the next run expects: a cent a night must not pass unseen.
   const expected = cash === null ? account.cash : account.cash.minus(cash.difference);
-  const basis = agreed || opening === null ? { cash: expected, activitiesNet, asOf } : opening;
+  const basis = agreed || opening === null ? { cash: expected, activitiesNet: moved.net, asOf } : opening;
   const cashFacts: Record<string, Json> = {
     cash: decimalText(account.cash),
-    activities_net: decimalText(activitiesNet),
+    activities_net: decimalText(moved.net),
     difference: cash === null ? null : decimalText(cash.difference),
     provisional: cash === null ? null : decimalText(cash.provisional),
     // What the next run counts from: it moves on only with cash that agreed.
@@ -531,6 +633,7 @@ const holdingsResult = async (
     positions: source(asOf, moving, { held: holdings.positions.length, agreed: !differs && moving === null }),
     cash: source(asOf, moving, cashFacts),
     checked: holdings.positions.length + (cash === null ? 0 : 1),
+    checkpoint: moved.checkpoint,
   };
 };
 
@@ -584,7 +687,7 @@ export const reconcile = async (
   const fees = await reconcileFees({ ...run, marks: await reconciliation.marks(startedAt) });
   if (scope === 'nightly' && activities.complete && fees.breaks.length > 0)
     await locked(run, (current) => recordAll(current, fees.breaks));
-  const holdings = await reconcileHoldings(run, activities, fees);
+  const holdings = await reconcileHoldings(run, activities, fees, orders);
 
   const sources = {
     activities,
@@ -595,7 +698,11 @@ export const reconcile = async (
   };
   const completed = Object.values(sources).every(({ complete }) => complete);
   const checked = orders.orders + holdings.checked + (scope === 'nightly' ? fees.checked : 0);
-  const counts = await reconciliation.finishRun(id, { sources, checked, completed }, clock.now());
+  const counts = await reconciliation.finishRun(
+    id,
+    { sources, checked, completed, ...(holdings.checkpoint === null ? {} : { cashCheckpoint: holdings.checkpoint }) },
+    clock.now(),
+  );
   const provenance = { orders: orders.orders, known: orders.known };
   return { scope, runId: id, completed, checked, ...counts, provenance, sources };
 };

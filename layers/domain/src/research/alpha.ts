@@ -1,3 +1,4 @@
+import { falseDiscoveryRejections } from '../statistics/comparison.ts';
 import { momentsOf, sampleVariance, meanOf, type Moments } from '../statistics/moments.ts';
 import { noStatistic, statistic, type Statistic } from '../statistics/outcome.ts';
 import { overfittingProbability, type OverfittingProbability } from '../statistics/overfitting.ts';
@@ -13,6 +14,9 @@ import {
 import type { AlphaRow, EvaluationReport } from './artifacts.ts';
 import { measured } from './metrics.ts';
 
+const chain = <Value>(found: Statistic<Value>, next: (value: Value) => Statistic): Statistic =>
+  found.ok ? next(found.value) : found;
+
 /** What the returns of the trials say about how much of a result is the search for it. */
 export interface Overfitting {
   readonly pbo: Statistic<OverfittingProbability>;
@@ -22,7 +26,18 @@ export interface Overfitting {
   readonly trialVariance: Statistic;
   readonly trialVarianceOf: 'trials' | 'no_skill';
   readonly meanTrialSharpe: number;
+  /** Which trials earn more than nothing, with at most `falseDiscoveryRate` of them expected not to; by trial. */
+  readonly discoveries: readonly boolean[];
 }
+
+/** Share of discoveries that may be false. */
+export const falseDiscoveryRate = 0.05;
+
+/** Of a Sharpe ratio above zero, for a trial without any; a record that has no ratio speaks for nothing. */
+const pValueOf = (returns: readonly number[]): number => {
+  const psr = chain(momentsOf(returns), (own) => probabilisticSharpeRatio(own));
+  return psr.ok ? 1 - psr.value : 1;
+};
 
 const mostBlocks = 16;
 
@@ -56,6 +71,7 @@ export const overfittingOf = (
       : noStatistic('too_few_observations', `expected at least 2 sessions, found ${observations}`);
   // Trials of earlier runs are counted and their ratios are not here: they may be spread as widely as luck spreads them.
   const all = sharpes.length >= trialCount;
+  const discoveries = falseDiscoveryRejections(tested.map(pValueOf), falseDiscoveryRate);
   const ownIsEnough = own.ok && (all || (noSkill.ok && own.value >= noSkill.value));
   return {
     pbo: overfittingProbability({ values, rows, columns }, blockCount(rows)),
@@ -64,6 +80,7 @@ export const overfittingOf = (
     trialVariance: ownIsEnough ? own : noSkill,
     trialVarianceOf: ownIsEnough ? 'trials' : 'no_skill',
     meanTrialSharpe: sharpes.length === 0 ? 0 : meanOf(sharpes),
+    discoveries: discoveries.ok ? discoveries.value : tested.map(() => false),
   };
 };
 
@@ -74,9 +91,6 @@ const verdictOf = (psr: Statistic, dsr: Statistic): AlphaRow['alpha_verdict'] =>
   if (psr.ok && psr.value <= refuted) return 'REFUTED';
   return psr.ok && dsr.ok && psr.value >= supported && dsr.value >= supported ? 'SUPPORTED' : 'INSUFFICIENT_EVIDENCE';
 };
-
-const chain = <Value>(found: Statistic<Value>, next: (value: Value) => Statistic): Statistic =>
-  found.ok ? next(found.value) : found;
 
 /** @param returns per tested session @param trialCount distinct trials of the family, by the ledger */
 export const alphaOf = (

@@ -159,13 +159,15 @@ const foldSchema = z.strictObject({
   embargo_seconds: count,
   decision_count: count,
   trade_count: count,
-  /** Net plus costs. */
+  /** Net plus the costs of what was closed. */
   gross_pnl: moneyText,
   /** Realised, after every cost. */
   net_pnl: moneyText,
   /** Of what was held at the end, at its last close; in no other figure. */
   unrealized_pnl: moneyText,
   total_cost: moneyText,
+  /** Part of the costs that opening what was held at the end has taken. */
+  open_cost: moneyText,
   max_drawdown_usd: moneyText,
   /** Traded notional over the equity base. */
   turnover_ratio: z.number().min(0),
@@ -188,7 +190,7 @@ const costAssumptions = z.strictObject({
 });
 
 export const walkForwardResultsSchema = z.strictObject({
-  schema_version: z.literal('torghut.walkforward-results.v1'),
+  schema_version: z.literal('torghut.walkforward-results.v2'),
   run_id: shortHash,
   candidate_id: candidateId,
   candidate_hash: hash,
@@ -196,8 +198,8 @@ export const walkForwardResultsSchema = z.strictObject({
   sessions: z.array(dateText),
   folds: z.array(foldSchema.extend({ cost_assumptions: costAssumptions })),
   selection: z.strictObject({
-    /** The one fold whose training block chose; no test block has a say. */
-    fold_name: z.string(),
+    /** The one fold whose training block chose; no test block has a say. Null without folds: as configured. */
+    fold_name: z.string().nullable(),
     criterion: z.literal('marked profit per session over its deviation'),
     /** Folds whose own training block would have chosen the judged candidate. */
     agreeing_folds: count,
@@ -210,6 +212,8 @@ export const walkForwardResultsSchema = z.strictObject({
       trade_count: count,
       net_pnl: moneyText,
       sharpe_per_period: measureSchema,
+      /** Whether it is one of the discoveries among the run's trials. */
+      discovery: z.boolean(),
       /** Realised after costs, in the order of `sessions`. */
       session_net: z.array(moneyText),
       /** The same with what was held marked at the close of each. */
@@ -227,6 +231,8 @@ const totalsSchema = z.strictObject({
   partial_fill_count: count,
   rejected_count: count,
   expired_count: count,
+  /** Entries that an exit took back. */
+  cancelled_count: count,
   below_lot_count: count,
   gross_pnl: moneyText,
   net_pnl: moneyText,
@@ -236,6 +242,7 @@ const totalsSchema = z.strictObject({
   commission: moneyText,
   regulatory_fees: moneyText,
   total_cost: moneyText,
+  open_cost: moneyText,
   max_drawdown_usd: moneyText,
   /** Highest of any fold. */
   turnover_ratio: z.number().min(0),
@@ -270,6 +277,8 @@ const detectorSchema = z.strictObject({
   rows_compared: count,
   decisions_compared: count,
   differences: count,
+  /** Of the differences, those that are few enough to be borne. */
+  tolerated: count,
   /** The first of them; null when there is none. */
   first: z.strictObject({ symbol: z.string(), at: instantText, what: z.string(), detail: z.string() }).nullable(),
 });
@@ -286,7 +295,7 @@ const regimeSchema = z.strictObject({
 export type RegimeRow = z.infer<typeof regimeSchema>;
 
 export const evaluationReportSchema = z.strictObject({
-  schema_version: z.literal('torghut.evaluation-report.v1'),
+  schema_version: z.literal('torghut.evaluation-report.v2'),
   run_id: shortHash,
   candidate_id: candidateId,
   candidate_hash: hash,
@@ -338,6 +347,12 @@ export const evaluationReportSchema = z.strictObject({
     trial_variance: z.number().nullable(),
     trial_variance_of: z.enum(['trials', 'no_skill']),
     trials_in_run: z.int().min(1),
+    /** Trials of the run whose Sharpe ratio is above zero, with at most this share of them expected false. */
+    discoveries: z.strictObject({
+      count,
+      rate: z.number().min(0).max(1),
+      method: z.literal('Benjamini and Hochberg'),
+    }),
   }),
   /** Every session in every role: choosing on some groups of sessions, reading the choice on the others. */
   combinatorial: z.strictObject({
@@ -369,7 +384,7 @@ export const evaluationReportSchema = z.strictObject({
 });
 
 export const baselineReportSchema = z.strictObject({
-  schema_version: z.literal('torghut.baseline-report.v1'),
+  schema_version: z.literal('torghut.baseline-report.v2'),
   run_id: shortHash,
   candidate_id: candidateId,
   dataset_hash: hash,
@@ -407,7 +422,7 @@ const stressRowSchema = z.strictObject({
 export type StressRow = z.infer<typeof stressRowSchema>;
 
 export const stressReportSchema = z.strictObject({
-  schema_version: z.literal('torghut.stress-report.v1'),
+  schema_version: z.literal('torghut.stress-report.v2'),
   run_id: shortHash,
   candidate_id: candidateId,
   candidate_hash: hash,

@@ -13,13 +13,24 @@ import {
   type ParameterSet,
 } from './candidates.ts';
 import type { CaseResult } from './case-result.ts';
-import { defaultDetectorPlan, lookAheadOf, pipelineOf, recursionOf, together, type Finding } from './detectors.ts';
+import {
+  defaultDetectorPlan,
+  lookAheadOf,
+  nothingCompared,
+  pipelineOf,
+  recursionOf,
+  together,
+  type Finding,
+} from './detectors.ts';
 import { evaluateCase } from './evaluate-case.ts';
 import { dataQualityOf, type DataQuality, type EvaluationInput } from './evaluation-input.ts';
 import { selectionOf, type Selection } from './judge.ts';
+import type { FeatureColumns } from './features.ts';
 import type { TrialLedger } from './ledger.ts';
-import { foldsOf, type Fold, type Folds, type SessionBounds } from './walk-forward.ts';
-import { Workbench, type EvaluationCase } from './workbench.ts';
+import type { SymbolSeries } from './series.ts';
+import { storedLookAheadOf } from './stored-features.ts';
+import { foldsOf, type Fold, type SessionBounds } from './walk-forward.ts';
+import { Workbench, type EvaluationCase, type Groundwork } from './workbench.ts';
 
 /** What is to be evaluated: plain data, which leaves a machine and comes back the same. */
 export interface BacktestPlan {
@@ -31,30 +42,24 @@ export interface BacktestPlan {
   readonly blocks: readonly Block[];
 }
 
-export type Planned = { readonly ok: true; readonly plan: BacktestPlan } | Extract<Folds, { readonly ok: false }>;
-
 /** @param sets the configured parameters first @throws RangeError for parameters that no strategy of the registry takes */
 export const planBacktest = (
   basis: CandidateBasis,
   sets: readonly ParameterSet[],
   sessions: readonly SessionBounds[],
   registry: StrategyRegistry = builtInStrategies,
-): Planned => {
-  const found = foldsOf(sessions, basis.plan);
-  if (!found.ok) return found;
+): BacktestPlan => {
+  const folds = foldsOf(sessions, basis.plan);
   const all = [...new Map(sets.map((set) => candidateOf(set, basis)).map((one) => [one.trialHash, one])).values()];
   for (const set of [...sets, baselineSet]) bindCandidate(set, basis.timeframe, registry);
   const [configured, ...others] = all;
   if (configured === undefined) throw new RangeError('expected at least the configured candidate, found none');
   return {
-    ok: true,
-    plan: {
-      basis,
-      candidates: [configured, ...others.sort((a, b) => (a.trialHash < b.trialHash ? -1 : 1))],
-      baseline: candidateOf(baselineSet, basis),
-      folds: found.folds,
-      blocks: blocksOf(found.folds),
-    },
+    basis,
+    candidates: [configured, ...others.sort((a, b) => (a.trialHash < b.trialHash ? -1 : 1))],
+    baseline: candidateOf(baselineSet, basis),
+    folds,
+    blocks: blocksOf(folds),
   };
 };
 
@@ -110,9 +115,26 @@ export const countTrials = async (ledger: TrialLedger, runId: string, plan: Back
   return { ...plan, trialCount, countedTrials } as unknown as CountedPlan;
 };
 
+/**
+ * Counts a plan again that came back from elsewhere: what it says of the ledger is not taken on trust. Trials that it was
+ * given on the way are counted like any other; a number that the ledger does not reach was made up.
+ * @throws RangeError when it names more trials than the ledger has
+ */
+export const recountTrials = async (ledger: TrialLedger, runId: string, plan: CountedPlan): Promise<CountedPlan> => {
+  const own = await countTrials(ledger, runId, plan);
+  if (own.trialCount < plan.trialCount)
+    throw new RangeError(
+      `expected the ledger to have the ${plan.trialCount} trials that the plan of run ${runId} counts, found ${own.trialCount}: the plan was altered`,
+    );
+  return own;
+};
+
 /** The shared part of all tasks of one dataset; make one for each thread. */
-export const workbenchFor = (input: EvaluationInput, { basis }: BacktestPlan): Workbench =>
-  new Workbench(input, basis.model, basis.plan.warm_up_bars);
+export const workbenchFor = (
+  input: EvaluationInput,
+  { basis }: BacktestPlan,
+  groundwork: readonly Groundwork[] = [],
+): Workbench => new Workbench(input, basis.model, basis.plan.warm_up_bars, groundwork);
 
 /** @throws RangeError when the candidate is not one the ledger has counted for this plan */
 export const runTask = (
@@ -132,10 +154,15 @@ export const runTask = (
   if (task.kind === 'checks') {
     const pipeline = pipelineOf(bound);
     const detectors = { ...defaultDetectorPlan, warmUpBars: basis.plan.warm_up_bars };
-    const { series } = bench.input;
+    const { series, features } = bench.input;
     return {
       kind: 'checks',
-      lookAhead: together(series.map((one) => lookAheadOf(one, pipeline, detectors))),
+      lookAhead: withStored(
+        together(series.map((one) => lookAheadOf(one, pipeline, detectors))),
+        features === null
+          ? null
+          : together(series.flatMap((one, symbol) => storedFinding(bench, symbol, one, features[symbol]))),
+      ),
       recursion: together(series.map((one) => recursionOf(one, pipeline, detectors))),
       quality: dataQualityOf(
         bench.input,
@@ -155,6 +182,19 @@ export const runTask = (
       detailed,
     }),
   };
+};
+
+const storedFinding = (
+  bench: Workbench,
+  symbol: number,
+  series: SymbolSeries,
+  stored: FeatureColumns | undefined,
+): readonly Finding[] => (stored === undefined ? [] : [storedLookAheadOf(series, stored, bench.computed(symbol))]);
+
+/** Stored features of which no row could be compared leave the question open, whatever the pipeline was found to do. */
+const withStored = (pipeline: Finding, stored: Finding | null): Finding => {
+  if (stored === null) return pipeline;
+  return stored.rowsCompared === 0 ? nothingCompared : together([pipeline, stored]);
 };
 
 /** Runs tasks anywhere and gives their results in the order of the tasks. */

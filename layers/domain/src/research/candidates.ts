@@ -60,21 +60,27 @@ export interface Candidate extends ParameterSet {
 /** Trials of one type of strategy deflate each other's results, whatever version or parameters they had. */
 export const familyOf = (strategyType: string): string => strategyType;
 
-export const trialHashOf = (set: ParameterSet, codeHash: string): Hash =>
+/** @param contract hash of the feature contract that was in force */
+export const trialHashOf = (set: ParameterSet, codeHash: string, contract: string = featureContractHash): Hash =>
   hashJson({
     family: familyOf(set.strategyType),
     strategy_type: set.strategyType,
     strategy_version: set.strategyVersion,
     params: set.params,
     profile: set.profile,
-    feature_contract_hash: featureContractHash,
+    feature_contract_hash: contract,
     code_hash: codeHash,
   }) as Hash;
 
-export const candidateHashOf = (set: ParameterSet, basis: Omit<CandidateBasis, 'timeframe'>): Hash =>
+/** @param contract hash of the feature contract that was in force */
+export const candidateHashOf = (
+  set: ParameterSet,
+  basis: Omit<CandidateBasis, 'timeframe'>,
+  contract: string = featureContractHash,
+): Hash =>
   hashJson({
     dataset_hash: basis.datasetHash,
-    feature_contract_hash: featureContractHash,
+    feature_contract_hash: contract,
     strategy_type: set.strategyType,
     strategy_version: set.strategyVersion,
     params: set.params,

@@ -7,6 +7,8 @@ export interface SessionFigures {
   readonly realised: number;
   /** Of what is held after the last bar, at its close. */
   readonly unrealised: number;
+  /** What opening it has cost: spread, slippage and commission. */
+  readonly openCost: number;
   readonly spreadCost: number;
   readonly slippageCost: number;
   readonly commission: number;
@@ -17,6 +19,7 @@ export interface SessionFigures {
   readonly orders: number;
   readonly rejected: number;
   readonly expired: number;
+  readonly cancelled: number;
   readonly fills: number;
   readonly partialFills: number;
   readonly trades: number;

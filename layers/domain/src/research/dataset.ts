@@ -6,7 +6,7 @@ import { featureContractHash, featureContractVersion } from '../features/contrac
 import { toText, type Instant } from '../instant.ts';
 import { datasetHashOf, type ResearchArtifact } from './artifacts.ts';
 import type { EvaluationInput } from './evaluation-input.ts';
-import { decodeSnapshot, symbolDataOf, type SessionSnapshot, type StoredSnapshot } from './snapshot.ts';
+import { decodeSnapshot, roomFor, symbolDataOf, type SessionSnapshot, type StoredSnapshot } from './snapshot.ts';
 
 export type DatasetArtifact = ResearchArtifact<'dataset'>;
 
@@ -93,6 +93,7 @@ export const loadSnapshots = async (
   store: Pick<EvidenceReads, 'get'>,
 ): Promise<LoadedSnapshots> => {
   const loaded: SessionSnapshot[] = [];
+  const moved = roomFor(entries);
   for (let from = 0; from < entries.length; from += readsAtATime) {
     const part = entries.slice(from, from + readsAtATime);
     const found = await Promise.all(part.map(({ sha256 }) => store.get(snapshotKey(sha256))));
@@ -109,7 +110,7 @@ export const loadSnapshots = async (
         };
       const decoded = decodeSnapshot(bytes ?? new Uint8Array());
       if (!decoded.ok) return { ok: false, code: decoded.code, key, detail: decoded.detail };
-      loaded.push(decoded.snapshot);
+      loaded.push(moved(decoded.snapshot));
     }
   }
   return { ok: true, snapshots: loaded };

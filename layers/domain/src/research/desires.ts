@@ -1,3 +1,4 @@
+import type { Rejection } from '../strategy/plugin.ts';
 import type { BoundStrategy } from '../strategy/registry.ts';
 import { viewOf, type FeatureColumns } from './features.ts';
 
@@ -13,23 +14,32 @@ export interface Desires {
   readonly rejections: Readonly<Record<string, number>>;
 }
 
-/** Counts by name. There are few names, and a list of them is searched faster than a map hashes. */
-class Tally {
-  readonly #names: string[] = [];
-  readonly #counts: number[] = [];
+/**
+ * Counts the conditions of rejections. A market that is rejected stays so for many bars, and plugins make their rejections
+ * once: as long as the same one comes again, nothing but its number grows.
+ */
+class RejectionTally {
+  readonly #counts = new Map<string, number>();
+  #last: Rejection | null = null;
+  #times = 0;
 
-  add(name: string): void {
-    const index = this.#names.indexOf(name);
-    if (index === -1) {
-      this.#names.push(name);
-      this.#counts.push(1);
-    } else {
-      this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+  add(rejection: Rejection): void {
+    if (rejection !== this.#last) {
+      this.#flush();
+      this.#last = rejection;
     }
+    this.#times += 1;
+  }
+
+  #flush(): void {
+    for (const condition of this.#last?.conditions ?? [])
+      this.#counts.set(condition, (this.#counts.get(condition) ?? 0) + this.#times);
+    this.#times = 0;
   }
 
   entries(): [string, number][] {
-    return this.#names.map((name, index) => [name, this.#counts[index] ?? 0]);
+    this.#flush();
+    return [...this.#counts];
   }
 }
 
@@ -49,7 +59,7 @@ export const desiresOf = (columns: FeatureColumns, inRange: Uint8Array, bound: B
   const rows = columns.price.length;
   const actions = new Int8Array(rows);
   const confidence = new Float64Array(rows);
-  const rejections = new Tally();
+  const rejections = new RejectionTally();
   const incomplete = withoutOneOf(
     bound.requiredFeatures.map((name) => columns[name]),
     rows,
@@ -70,7 +80,7 @@ export const desiresOf = (columns: FeatureColumns, inRange: Uint8Array, bound: B
       actions[row] = evaluation.action === 'buy' ? 1 : -1;
       confidence[row] = evaluation.confidence;
     } else {
-      for (const condition of evaluation.conditions) rejections.add(condition);
+      rejections.add(evaluation);
     }
   }
   const counts = rejections.entries();

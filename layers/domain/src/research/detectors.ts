@@ -29,6 +29,8 @@ export interface Finding {
   /** Of them, rows with a decision. */
   readonly decisionsCompared: number;
   readonly differences: number;
+  /** Of the differences, those that are few enough to be borne. */
+  readonly tolerated: number;
   readonly first: {
     readonly symbol: string;
     readonly at: string;
@@ -37,7 +39,15 @@ export interface Finding {
   } | null;
 }
 
-const nothing: Finding = { rowsCompared: 0, decisionsCompared: 0, differences: 0, first: null };
+export const nothingCompared: Finding = {
+  rowsCompared: 0,
+  decisionsCompared: 0,
+  differences: 0,
+  tolerated: 0,
+  first: null,
+};
+
+const isBorne = ({ differences, tolerated }: Finding): boolean => differences <= tolerated;
 
 /** Findings of several symbols or cuts as one. */
 export const together = (findings: readonly Finding[]): Finding =>
@@ -46,9 +56,11 @@ export const together = (findings: readonly Finding[]): Finding =>
       rowsCompared: sum.rowsCompared + one.rowsCompared,
       decisionsCompared: sum.decisionsCompared + one.decisionsCompared,
       differences: sum.differences + one.differences,
-      first: sum.first ?? one.first,
+      tolerated: sum.tolerated + one.tolerated,
+      // What fails is worth more to know than what was borne.
+      first: isBorne(sum) && !isBorne(one) ? one.first : (sum.first ?? one.first),
     }),
-    nothing,
+    nothingCompared,
   );
 
 const columnNames = ['start', 'open', 'high', 'low', 'close', 'volume', 'halfSpread'] as const;
@@ -140,6 +152,7 @@ const compare = (
     rowsCompared: to - from,
     decisionsCompared: decisions,
     differences,
+    tolerated: 0,
     first:
       differences === 0 || found === undefined
         ? null
@@ -174,7 +187,7 @@ const lastBars = (series: SymbolSeries, bars: number): SymbolSeries =>
 export const lookAheadOf = (all: SymbolSeries, pipeline: DecisionPipeline, plan: DetectorPlan): Finding => {
   const series = lastBars(all, plan.bars);
   const bars = series.start.length;
-  if (bars < 2) return nothing;
+  if (bars < 2) return nothingCompared;
   const whole = pipeline(series);
   const features = Object.keys(whole.columns) as FeatureName[];
   const cuts = new Set(
@@ -206,15 +219,15 @@ export const recursionOf = (all: SymbolSeries, pipeline: DecisionPipeline, plan:
   const series = lastBars(all, plan.bars);
   const bars = series.start.length;
   const scoredFrom = plan.warmUpBars * Math.max(...warmUpFactors) + 1;
-  if (bars <= scoredFrom) return nothing;
+  if (bars <= scoredFrom) return nothingCompared;
   const whole = pipeline(series);
   return together(
     warmUpFactors.map((factor) => {
       const shift = scoredFrom - factor * plan.warmUpBars;
       const part = pipeline(barsOf(series, shift, bars));
       const found = compare(series, whole, part, { from: scoredFrom, to: bars, shift }, []);
-      const tolerated = factor === Math.max(...warmUpFactors) ? 0 : toleratedShare * found.rowsCompared;
-      return found.differences > tolerated ? found : { ...found, differences: 0, first: null };
+      const most = factor === Math.max(...warmUpFactors) ? 0 : toleratedShare * found.rowsCompared;
+      return { ...found, tolerated: found.differences > most ? 0 : found.differences };
     }),
   );
 };

@@ -1,6 +1,5 @@
 import { second } from '../instant.ts';
-import { sha256 } from '../canonical-json.ts';
-import { seededUniform, type Uniform } from '../statistics/random.ts';
+import { seededUniform, type SeedWords, type Uniform } from '../statistics/random.ts';
 import type { Desires } from './desires.ts';
 import type { ExecutionModel } from './execution-model.ts';
 import { noFees, type SessionFees } from './fees.ts';
@@ -20,12 +19,17 @@ export interface FillBuffer {
   readonly spreadCost: Float64Array;
   readonly slippageCost: Float64Array;
   readonly commission: Float64Array;
+  /** Row at whose end the order was decided. */
+  readonly decided: Uint32Array;
 }
 
-/** Positions, or parts of one, that were closed, as columns: the unit a "trade" is counted in. */
+/**
+ * Positions, or parts of one, that were closed, as columns: the unit a "trade" is counted in. However many fills an exit
+ * takes in a session, it is one trade.
+ */
 export interface TradeBuffer {
   readonly count: number;
-  /** Row of the closing fill. */
+  /** Row of the last closing fill. */
   readonly bar: Uint32Array;
   /** USD paid or received when it was opened, above 0. */
   readonly notional: Float64Array;
@@ -40,6 +44,8 @@ export interface SessionSums {
   realised: number;
   /** Of what is held after the last bar, at its close. */
   unrealised: number;
+  /** Spread, slippage and commission that opening it has cost; part of what its lots cost, and of no realised profit. */
+  openCost: number;
   spreadCost: number;
   slippageCost: number;
   commission: number;
@@ -51,6 +57,8 @@ export interface SessionSums {
   orders: number;
   rejected: number;
   expired: number;
+  /** Entries that an exit took back, so that they do not trade with it. */
+  cancelled: number;
   fills: number;
   partialFills: number;
   trades: number;
@@ -99,6 +107,11 @@ class Records {
     return { values: this.#values, at };
   }
 
+  /** Where the last record begins; there has to be one. */
+  last(): { readonly values: Float64Array; readonly at: number } {
+    return { values: this.#values, at: this.#end - this.#width };
+  }
+
   column(index: number): Float64Array {
     const column = new Float64Array(this.count);
     for (let record = 0, at = index; record < column.length; record += 1, at += this.#width)
@@ -108,9 +121,17 @@ class Records {
 }
 
 class FillRecords {
-  readonly #records = new Records(6);
+  readonly #records = new Records(7);
 
-  add(bar: number, qty: number, price: number, spreadCost: number, slippageCost: number, commission: number): void {
+  add(
+    bar: number,
+    qty: number,
+    price: number,
+    spreadCost: number,
+    slippageCost: number,
+    commission: number,
+    decided: number,
+  ): void {
     const { values, at } = this.#records.add();
     values[at] = bar;
     values[at + 1] = qty;
@@ -118,6 +139,7 @@ class FillRecords {
     values[at + 3] = spreadCost;
     values[at + 4] = slippageCost;
     values[at + 5] = commission;
+    values[at + 6] = decided;
   }
 
   columns(): FillBuffer {
@@ -130,6 +152,7 @@ class FillRecords {
       spreadCost: records.column(3),
       slippageCost: records.column(4),
       commission: records.column(5),
+      decided: Uint32Array.from(records.column(6)),
     };
   }
 }
@@ -142,6 +165,14 @@ class TradeRecords {
     values[at] = bar;
     values[at + 1] = notional;
     values[at + 2] = profit;
+  }
+
+  /** Adds another part to the last trade. */
+  extend(bar: number, notional: number, profit: number): void {
+    const { values, at } = this.#records.last();
+    values[at] = bar;
+    values[at + 1] = (values[at + 1] ?? 0) + notional;
+    values[at + 2] = (values[at + 2] ?? 0) + profit;
   }
 
   columns(): TradeBuffer {
@@ -168,6 +199,8 @@ interface RestingOrder {
   expiresAt: number;
   entry: boolean;
   triggered: boolean;
+  /** Row at whose end it was decided. */
+  decided: number;
 }
 
 /** Orders that rest, oldest first. Those that are gone are kept behind them, so that a simulation makes few objects. */
@@ -182,11 +215,19 @@ class RestingOrders {
     return order;
   }
 
-  add(side: 1 | -1, remaining: number, price: number, activeAt: number, expiresAt: number, entry: boolean): void {
+  add(
+    side: 1 | -1,
+    remaining: number,
+    price: number,
+    activeAt: number,
+    expiresAt: number,
+    entry: boolean,
+    decided: number,
+  ): void {
     const used = this.#orders[this.count];
     this.count += 1;
     if (used === undefined) {
-      this.#orders.push({ remaining, side, price, activeAt, expiresAt, entry, triggered: false });
+      this.#orders.push({ remaining, side, price, activeAt, expiresAt, entry, triggered: false, decided });
       return;
     }
     used.remaining = remaining;
@@ -196,6 +237,7 @@ class RestingOrders {
     used.expiresAt = expiresAt;
     used.entry = entry;
     used.triggered = false;
+    used.decided = decided;
   }
 
   remove(index: number): void {
@@ -210,6 +252,13 @@ class RestingOrders {
   expire(at: number): number {
     const before = this.count;
     for (let index = before - 1; index >= 0; index -= 1) if (at >= this.at(index).expiresAt) this.remove(index);
+    return before - this.count;
+  }
+
+  /** Removes the entries; their number. */
+  cancelEntries(): number {
+    const before = this.count;
+    for (let index = before - 1; index >= 0; index -= 1) if (this.at(index).entry) this.remove(index);
     return before - this.count;
   }
 
@@ -236,6 +285,8 @@ class Lots {
   #end = 0;
   #qty = new Float64Array(16);
   #price = new Float64Array(16);
+  /** Costs within the price. */
+  #cost = new Float64Array(16);
 
   /** Shares of the oldest lot, negative when short; 0 without one. */
   get oldestQty(): number {
@@ -246,16 +297,19 @@ class Lots {
     return this.#price[this.#first] ?? 0;
   }
 
-  add(qty: number, price: number): void {
+  /** @param cost of a share, within its price */
+  add(qty: number, price: number, cost: number): void {
     if (this.#first === this.#end) {
       this.#first = 0;
       this.#end = 0;
     } else if (this.#end === this.#qty.length) {
       this.#qty = doubled(this.#qty);
       this.#price = doubled(this.#price);
+      this.#cost = doubled(this.#cost);
     }
     this.#qty[this.#end] = qty;
     this.#price[this.#end] = price;
+    this.#cost[this.#end] = cost;
     this.#end += 1;
   }
 
@@ -271,12 +325,21 @@ class Lots {
     for (let lot = this.#first; lot < this.#end; lot += 1) basis += (this.#qty[lot] ?? 0) * (this.#price[lot] ?? 0);
     return basis;
   }
+
+  /** What opening them has cost, USD. */
+  cost(): number {
+    let cost = 0;
+    for (let lot = this.#first; lot < this.#end; lot += 1)
+      cost += Math.abs(this.#qty[lot] ?? 0) * (this.#cost[lot] ?? 0);
+    return cost;
+  }
 }
 
 const openSums = (session: SeriesSession): SessionSums => ({
   session,
   realised: 0,
   unrealised: 0,
+  openCost: 0,
   spreadCost: 0,
   slippageCost: 0,
   commission: 0,
@@ -287,11 +350,15 @@ const openSums = (session: SeriesSession): SessionSums => ({
   orders: 0,
   rejected: 0,
   expired: 0,
+  cancelled: 0,
   fills: 0,
   partialFills: 0,
   trades: 0,
   belowLot: 0,
 });
+
+/** Where the draw of a burst begins, apart from those of the session it falls into. */
+const burstSeedOf = ([a, b, c]: SeedWords): SeedWords => [~a, b, c];
 
 /** The account of one symbol during one simulation: what rests, what is held, what it cost. */
 class Account {
@@ -321,6 +388,8 @@ class Account {
   #burstTo = -Infinity;
   #lastBuyAt = -Infinity;
   #lastSellAt = -Infinity;
+  /** Decision that the last trade of the session closed by; -1 before the first one. */
+  #closedBy = -1;
 
   constructor(market: Market, model: ExecutionModel, fees: readonly SessionFees[], first: SeriesSession) {
     if (model.seed !== market.seed)
@@ -341,10 +410,13 @@ class Account {
     this.#sessionFees = this.#fees[index] ?? noFees;
     this.#sums = openSums(session);
     this.sums.push(this.#sums);
-    this.#uniform = seededUniform(this.#market.drawSeeds[index] ?? [0, 0, 0]);
+    this.#closedBy = -1;
+    const seed = this.#market.drawSeeds[index] ?? [0, 0, 0];
+    this.#uniform = seededUniform(seed);
     if (reject_burst !== null) {
       const room = Math.max(0, session.closeAt - session.openAt - reject_burst.seconds * second);
-      this.#burstFrom = session.openAt + this.#uniform() * room;
+      // Drawn apart, so that every order meets the draws it would have met without a burst.
+      this.#burstFrom = session.openAt + seededUniform(burstSeedOf(seed))() * room;
       this.#burstTo = this.#burstFrom + reject_burst.seconds * second;
     }
   }
@@ -352,6 +424,7 @@ class Account {
   /** @param lastClose USD */
   endSession(lastClose: number): void {
     this.#sums.unrealised = this.position * lastClose - this.basis;
+    this.#sums.openCost = this.#lots.cost();
     if (this.#model.order.time_in_force === 'day') this.#sums.expired += this.orders.expire(Infinity);
   }
 
@@ -365,12 +438,14 @@ class Account {
     if (avoid_auctions && (at <= this.#openAt || at + barMs >= this.#closeAt)) return;
     const { lot } = sizing;
     const traded = volume[row] ?? 0;
-    let available = Math.floor((participation.cap * traded) / lot + 1e-9) * lot;
+    const most = Math.floor((participation.cap * traded) / lot + 1e-9) * lot;
+    let available = most;
     for (let index = 0; index < orders.count && available > 0; index += 1) {
       const order = orders.at(index);
       if (at < order.activeAt) continue;
       const qty = Math.min(order.remaining, available);
-      if (!this.#fill(order, row, qty, qty / traded)) continue;
+      // What other orders took of the bar was taken from this one's liquidity as well.
+      if (!this.#fill(order, row, qty, (most - available + qty) / traded)) continue;
       available -= qty;
       order.remaining -= qty;
       if (order.remaining > 0) {
@@ -385,7 +460,7 @@ class Account {
   /** Fills part of an order in a bar if the bar's prices allow it. */
   #fill(order: RestingOrder, row: number, qty: number, share: number): boolean {
     const { series, halfSpread, shortRestricted } = this.#market;
-    const { side } = order;
+    const { side, decided } = order;
     const { type } = this.#model.order;
     const opened = series.open[row] ?? 0;
     const high = series.high[row] ?? 0;
@@ -393,29 +468,31 @@ class Account {
     const half = halfSpread[row] ?? 0;
     const slip = opened * this.#slippage(share);
     const taken = opened + side * (half + slip);
+    // Under Rule 201 a short sale may not hit the bid: it rests at the ask, whatever its type.
+    const restricted = side < 0 && order.entry && shortRestricted[row] === 1;
     if (type === 'stop' && !order.triggered) {
       const reached = side > 0 ? high >= order.price : low <= order.price;
       if (!reached) return false;
       order.triggered = true;
+      if (restricted) return false;
       const worse = side > 0 ? Math.max(opened, order.price) : Math.min(opened, order.price);
-      this.#book(row, side * qty, worse + side * (half + slip), qty * half, qty * slip);
+      this.#book(row, side * qty, worse + side * (half + slip), qty * half, qty * slip, decided);
       return true;
     }
-    if (type !== 'limit') {
-      this.#book(row, side * qty, taken, qty * half, qty * slip);
+    if (type !== 'limit' && !restricted) {
+      this.#book(row, side * qty, taken, qty * half, qty * slip, decided);
       return true;
     }
-    const restricted = side < 0 && order.entry && shortRestricted[row] === 1;
-    // Under Rule 201 a short sale may not hit the bid: it rests at the ask.
-    const limit = restricted ? Math.max(order.price, opened + half) : order.price;
+    const asked = type === 'limit' ? order.price : 0;
+    const limit = restricted ? Math.max(asked, opened + half) : asked;
     if (!restricted && (side > 0 ? taken <= limit : taken >= limit)) {
-      this.#book(row, side * qty, taken, qty * half, qty * slip);
+      this.#book(row, side * qty, taken, qty * half, qty * slip, decided);
       return true;
     }
     // How far the bar went through the limit, USD.
     const through = side > 0 ? limit - low : high - limit;
     const reached = this.#model.touch_fills ? through >= 0 : through > 0;
-    if (reached) this.#book(row, side * qty, limit, 0, 0);
+    if (reached) this.#book(row, side * qty, limit, 0, 0, decided);
     return reached;
   }
 
@@ -426,12 +503,12 @@ class Account {
     return (slippage.at(-1)?.bps ?? 0) / 1e4;
   }
 
-  #book(row: number, qty: number, price: number, spreadCost: number, slippageCost: number): void {
+  #book(row: number, qty: number, price: number, spreadCost: number, slippageCost: number, decided: number): void {
     const shares = Math.abs(qty);
     const notional = shares * price;
     const { per_share_usd, rate } = this.#model.commission;
     const commission = shares * per_share_usd + notional * rate;
-    this.fills.add(row, qty, price, spreadCost, slippageCost, commission);
+    this.fills.add(row, qty, price, spreadCost, slippageCost, commission, decided);
 
     const sums = this.#sums;
     const fees = this.#sessionFees;
@@ -447,11 +524,11 @@ class Account {
     sums.spreadCost += spreadCost;
     sums.slippageCost += slippageCost;
     sums.commission += commission;
-    this.#settle(row, qty, price, commission);
+    this.#settle(row, qty, price, commission, spreadCost + slippageCost + commission, decided);
   }
 
   /** Closes the oldest lots first; what is left opens a new one. Commission is part of a lot's price. */
-  #settle(row: number, qty: number, price: number, commission: number): void {
+  #settle(row: number, qty: number, price: number, commission: number, cost: number, decided: number): void {
     const lots = this.#lots;
     const side = qty > 0 ? 1 : -1;
     const each = price + (side * commission) / Math.abs(qty);
@@ -461,20 +538,25 @@ class Account {
     while (left > 0) {
       const held = lots.oldestQty;
       if (held * side >= 0) break;
-      const cost = lots.oldestPrice;
+      const paid = lots.oldestPrice;
       const closed = Math.min(left, Math.abs(held));
-      profit += closed * (each - cost) * -side;
-      notional += closed * cost;
+      profit += closed * (each - paid) * -side;
+      notional += closed * paid;
       left -= closed;
       lots.resizeOldest(held + side * closed);
     }
     if (notional > 0) {
       this.realised += profit;
       this.#sums.realised += profit;
-      this.#sums.trades += 1;
-      this.trades.add(row, notional, profit);
+      if (this.#closedBy === decided) {
+        this.trades.extend(row, notional, profit);
+      } else {
+        this.#closedBy = decided;
+        this.#sums.trades += 1;
+        this.trades.add(row, notional, profit);
+      }
     }
-    if (left > 0) lots.add(side * left, each);
+    if (left > 0) lots.add(side * left, each, cost / Math.abs(qty));
     this.position += qty;
     this.basis = lots.basis();
   }
@@ -499,6 +581,7 @@ class Account {
     if (!reduces && ((side < 0 && !shorts.allowed) || now >= this.#entriesEndAt)) return;
     const qty = reduces ? Math.abs(this.position) - this.orders.shares(side) : this.#toOpen(row, side);
     if (qty <= 0) return;
+    if (reduces) this.#sums.cancelled += this.orders.cancelEntries();
     if (side > 0) this.#lastBuyAt = now;
     else this.#lastSellAt = now;
     this.#sums.decisions += 1;
@@ -517,7 +600,7 @@ class Account {
     const ttl = reduces ? order.exit_ttl_seconds : order.entry_ttl_seconds;
     const activeAt = now + (bars === 0 && drawn === 0 ? 0 : Math.max(bars * barMs, drawn));
     const expiresAt = Math.max(now + ttl * second, activeAt + barMs);
-    this.orders.add(side, qty, this.#orderPrice(row, side), activeAt, expiresAt, !reduces);
+    this.orders.add(side, qty, this.#orderPrice(row, side), activeAt, expiresAt, !reduces, row);
   }
 
   #orderPrice(row: number, side: 1 | -1): number {
@@ -608,15 +691,3 @@ export const simulate = (
   }
   return { fills: account.fills.columns(), trades: account.trades.columns(), sessions: account.sums, equity };
 };
-
-/** SHA-256 over all fills; two evaluations with the same one did the same. */
-export const fillsDigest = (simulations: readonly Pick<Simulation, 'fills'>[]): string =>
-  sha256(
-    Buffer.concat(
-      simulations.flatMap(({ fills }) =>
-        [Float64Array.of(fills.count), fills.bar, fills.qty, fills.price].map((column) =>
-          Buffer.from(column.buffer, column.byteOffset, column.byteLength),
-        ),
-      ),
-    ),
-  );

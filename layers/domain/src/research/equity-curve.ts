@@ -45,8 +45,16 @@ export class AccountCurve {
     let profit = 0;
     for (const [index, { openAt, at, cells }] of this.#sessions.entries()) {
       const session = sessions[from + index];
-      let cell = at;
-      for (let row = session?.from ?? 0; row < (session?.to ?? 0); row += 1) {
+      const [firstRow, endRow] = [session?.from ?? 0, session?.to ?? 0];
+      // Most sessions have every bar: each is in the next cell. The last of them may be followed by others of its cell.
+      const whole = Math.min(cells, endRow - firstRow);
+      let regular = 0;
+      while (regular < whole && start[firstRow + regular] === openAt + regular * this.#barMs) regular += 1;
+      const known = Math.max(0, regular - 1);
+      for (let bar = 0; bar < known; bar += 1)
+        values[at + bar] = (values[at + bar] ?? 0) + (equity[firstRow - first + bar] ?? 0);
+      let cell = at + known;
+      for (let row = firstRow + known; row < endRow; row += 1) {
         const own = at + Math.min(cells - 1, Math.max(0, Math.floor(((start[row] ?? 0) - openAt) / this.#barMs)));
         for (; cell < own; cell += 1) values[cell] = (values[cell] ?? 0) + profit;
         profit = equity[row - first] ?? 0;

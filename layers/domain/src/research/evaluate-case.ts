@@ -4,9 +4,10 @@ import type { Candidate } from './candidates.ts';
 import type { Block } from './blocks.ts';
 import type { CaseDetail, CaseResult, SessionFigures } from './case-result.ts';
 import type { Desires } from './desires.ts';
-import { fillsDigest, simulate, type FillBuffer, type SessionSums, type Simulation } from './engine.ts';
+import { simulate, type FillBuffer, type SessionSums, type Simulation } from './engine.ts';
 import { AccountCurve } from './equity-curve.ts';
 import { chargedFee } from './fees.ts';
+import { fillsDigest } from './fills-digest.ts';
 import type { BoundStrategy } from '../strategy/registry.ts';
 import type { SymbolSeries } from './series.ts';
 import type { EvaluationCase, Scene, Workbench } from './workbench.ts';
@@ -26,6 +27,7 @@ const figuresOf = (bySymbol: readonly SessionSums[]): SessionFigures => {
   return {
     realised: sum(({ realised }) => realised),
     unrealised: sum(({ unrealised }) => unrealised),
+    openCost: sum(({ openCost }) => openCost),
     spreadCost: sum(({ spreadCost }) => spreadCost),
     slippageCost: sum(({ slippageCost }) => slippageCost),
     commission: sum(({ commission }) => commission),
@@ -38,6 +40,7 @@ const figuresOf = (bySymbol: readonly SessionSums[]): SessionFigures => {
     orders: sum(({ orders }) => orders),
     rejected: sum(({ rejected }) => rejected),
     expired: sum(({ expired }) => expired),
+    cancelled: sum(({ cancelled }) => cancelled),
     fills: sum(({ fills }) => fills),
     partialFills: sum(({ partialFills }) => partialFills),
     trades: sum(({ trades }) => trades),
@@ -48,13 +51,12 @@ const figuresOf = (bySymbol: readonly SessionSums[]): SessionFigures => {
 /** Entries of one simulation with the confidence they were decided with, and what came of them. */
 const forecastsOf = (
   { start, close, sessions }: SymbolSeries,
-  { actions, confidence }: Desires,
+  { confidence }: Desires,
   { fills }: Simulation,
   block: Block,
   labelSeconds: number,
 ): CaseDetail['forecasts'] => {
   const found: { probability: number; outcome: 0 | 1 }[] = [];
-  const first = sessions[block.from]?.from ?? 0;
   let [position, session] = [0, block.from];
   for (let index = 0; index < fills.count; index += 1) {
     const [bar, qty] = [fills.bar[index] ?? 0, fills.qty[index] ?? 0];
@@ -62,15 +64,14 @@ const forecastsOf = (
     position += qty;
     if (!flat) continue;
     while (bar >= (sessions[session]?.to ?? Infinity)) session += 1;
-    let decided = bar - 1;
-    while (decided >= first && (actions[decided] ?? 0) * qty <= 0) decided -= 1;
     let known = bar;
     const [due, end] = [(start[bar] ?? 0) + labelSeconds * second, sessions[session]?.to ?? 0];
     while (known < end && (start[known] ?? 0) < due) known += 1;
     // A window that the close cuts off has no label.
-    if (decided < first || known >= end) continue;
+    if (known >= end) continue;
     const gained = ((close[known] ?? 0) - (fills.price[index] ?? 0)) * qty > 0;
-    found.push({ probability: confidence[decided] ?? 0, outcome: gained ? 1 : 0 });
+    // Of the decision behind the order: the strategy may have wished again, with another confidence, while it rested.
+    found.push({ probability: confidence[fills.decided[index] ?? 0] ?? 0, outcome: gained ? 1 : 0 });
   }
   return found;
 };

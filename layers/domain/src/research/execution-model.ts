@@ -4,10 +4,10 @@ import type { Hash } from '../identifiers.ts';
 
 /**
  * How orders of a simulation become fills. All of it enters the hash; two evaluations are comparable only under the same
- * one. Ratios and rates are doubles, prices and amounts USD.
+ * one, and the version names the rules that read it. Ratios and rates are doubles, prices and amounts USD.
  */
 export const executionModelSchema = z.strictObject({
-  schema_version: z.literal('torghut.execution-model.v1'),
+  schema_version: z.literal('torghut.execution-model.v2'),
   /** A limit order goes half a spread through the reference price, as the live policy does; a stop adds to the momentum. */
   order: z.strictObject({
     type: z.enum(['limit', 'market', 'stop']),
@@ -30,7 +30,7 @@ export const executionModelSchema = z.strictObject({
   participation: z.strictObject({
     /** Largest share of a bar's volume that one bar fills; the rest of the order rests. */
     cap: z.number().positive().max(1),
-    /** Cost by share of the bar's volume, ascending; the last reaches the cap. */
+    /** Cost by the share of the bar's volume that all orders took so far, ascending; the last reaches the cap. */
     slippage: z.array(z.strictObject({ up_to: z.number().positive().max(1), bps: z.number().min(0) })).min(1),
   }),
   /** Whether a limit that is touched and not traded through fills. */
@@ -62,7 +62,7 @@ export const executionModelSchema = z.strictObject({
   regulatory_fees: z.boolean(),
   shorts: z.strictObject({
     allowed: z.boolean(),
-    /** SEC Rule 201: after a fall of 10 % from the last close, shorts rest above the bid, that day and the next. */
+    /** SEC Rule 201: after a fall of 10 % from the last close, shorts of any type rest above the bid, that day and the next. */
     rule_201: z.boolean(),
   }),
   sizing: z.strictObject({
@@ -86,7 +86,7 @@ export type ExecutionModel = z.infer<typeof executionModelSchema>;
 
 /** The model of the specification: what a candidate is judged under. */
 export const defaultExecutionModel: ExecutionModel = {
-  schema_version: 'torghut.execution-model.v1',
+  schema_version: 'torghut.execution-model.v2',
   order: { type: 'limit', time_in_force: 'day', entry_ttl_seconds: 120, exit_ttl_seconds: 60, stop_bps: 5 },
   latency: { bars: 1, milliseconds: [1_000] },
   reject_rate: 0.01,

@@ -20,13 +20,17 @@ const exponentialAverage = (values: Float64Array, weight: number): Float64Array 
 const relativeStrength = (close: Float64Array): Float64Array => {
   const index = new Float64Array(close.length).fill(Number.NaN);
   const weight = 1 / 14;
-  let [gain, loss, changed] = [0, 0, false];
+  const firstChange = (close[1] ?? 0) - (close[0] ?? 0);
+  let gain = Math.max(firstChange, 0);
+  let loss = Math.max(-firstChange, 0);
+  let changed = firstChange !== 0;
   for (let row = 1; row < close.length; row += 1) {
-    const change = (close[row] ?? 0) - (close[row - 1] ?? 0);
-    const [up, down] = [Math.max(change, 0), Math.max(-change, 0)];
-    gain = row === 1 ? up : up * weight + gain * (1 - weight);
-    loss = row === 1 ? down : down * weight + loss * (1 - weight);
-    changed ||= change !== 0;
+    if (row > 1) {
+      const change = (close[row] ?? 0) - (close[row - 1] ?? 0);
+      gain = Math.max(change, 0) * weight + gain * (1 - weight);
+      loss = Math.max(-change, 0) * weight + loss * (1 - weight);
+      changed ||= change !== 0;
+    }
     index[row] = !changed ? 50 : loss === 0 ? 100 : 100 - 100 / (1 + gain / loss);
   }
   return index;
@@ -54,33 +58,49 @@ const deviationOf = (values: Float64Array, from: number, to: number): { mean: nu
 /**
  * Mean and deviation of the last `periods` values up to each index; NaN before. Every window is summed anew, oldest value
  * first, so that no error runs on. Four windows are summed side by side: each addition of one waits for the one before it,
- * and not for those of the others.
+ * and not for those of the others; what all four contain is read once.
  */
 const windowsOf = (values: Float64Array, length: number, periods: number): WindowStatistics => {
   const mean = new Float64Array(length).fill(Number.NaN);
   const deviation = new Float64Array(length).fill(Number.NaN);
   let last = periods - 1;
-  for (; last + 3 < length; last += 4) {
+  for (; periods > 3 && last + 3 < length; last += 4) {
     const first = last - periods + 1;
-    let [a, b, c, d] = [0, 0, 0, 0];
-    for (let index = first; index <= last; index += 1) {
-      a += values[index] ?? 0;
-      b += values[index + 1] ?? 0;
-      c += values[index + 2] ?? 0;
-      d += values[index + 3] ?? 0;
+    const [old0, old1, old2] = [values[first] ?? 0, values[first + 1] ?? 0, values[first + 2] ?? 0];
+    const [new1, new2, new3] = [values[last + 1] ?? 0, values[last + 2] ?? 0, values[last + 3] ?? 0];
+    let a = 0 + old0 + old1 + old2;
+    let b = 0 + old1 + old2;
+    let c = 0 + old2;
+    let d = 0;
+    for (let index = first + 3; index <= last; index += 1) {
+      const value = values[index] ?? 0;
+      a += value;
+      b += value;
+      c += value;
+      d += value;
     }
-    const [meanA, meanB, meanC, meanD] = [a / periods, b / periods, c / periods, d / periods];
-    [a, b, c, d] = [0, 0, 0, 0];
-    for (let index = first; index <= last; index += 1) {
-      const awayA = (values[index] ?? 0) - meanA;
-      const awayB = (values[index + 1] ?? 0) - meanB;
-      const awayC = (values[index + 2] ?? 0) - meanC;
-      const awayD = (values[index + 3] ?? 0) - meanD;
+    const meanA = a / periods;
+    const meanB = (b + new1) / periods;
+    const meanC = (c + new1 + new2) / periods;
+    const meanD = (d + new1 + new2 + new3) / periods;
+    a = 0 + (old0 - meanA) ** 2 + (old1 - meanA) ** 2 + (old2 - meanA) ** 2;
+    b = 0 + (old1 - meanB) ** 2 + (old2 - meanB) ** 2;
+    c = 0 + (old2 - meanC) ** 2;
+    d = 0;
+    for (let index = first + 3; index <= last; index += 1) {
+      const value = values[index] ?? 0;
+      const awayA = value - meanA;
+      const awayB = value - meanB;
+      const awayC = value - meanC;
+      const awayD = value - meanD;
       a += awayA * awayA;
       b += awayB * awayB;
       c += awayC * awayC;
       d += awayD * awayD;
     }
+    b += (new1 - meanB) ** 2;
+    c = c + (new1 - meanC) ** 2 + (new2 - meanC) ** 2;
+    d = d + (new1 - meanD) ** 2 + (new2 - meanD) ** 2 + (new3 - meanD) ** 2;
     mean[last] = meanA;
     mean[last + 1] = meanB;
     mean[last + 2] = meanC;
@@ -130,18 +150,24 @@ const weightedPrices = (series: SymbolSeries): { readonly session: Float64Array;
   const { start, high, low, close, volume } = series;
   const session = new Float64Array(close.length).fill(Number.NaN);
   const window = new Float64Array(close.length).fill(Number.NaN);
-  const typical = new Float64Array(close.length);
-  let [value, shares, first] = [0, 0, 0];
+  /** USD of each bar. */
+  const traded = new Float64Array(close.length);
+  let value = 0;
+  let shares = 0;
+  let first = 0;
   for (let row = 0; row < close.length; row += 1) {
     const price = ((high[row] ?? 0) + (low[row] ?? 0) + (close[row] ?? 0)) / 3;
-    typical[row] = price;
-    value += price * (volume[row] ?? 0);
+    const own = price * (volume[row] ?? 0);
+    traded[row] = own;
+    value += own;
     shares += volume[row] ?? 0;
     if (shares > 0) session[row] = value / shares;
-    while ((start[first] ?? 0) <= (start[row] ?? 0) - 5 * minute) first += 1;
-    let [windowValue, windowShares] = [0, 0];
+    const opened = (start[row] ?? 0) - 5 * minute;
+    while ((start[first] ?? 0) <= opened) first += 1;
+    let windowValue = 0;
+    let windowShares = 0;
     for (let back = first; back <= row; back += 1) {
-      windowValue += (typical[back] ?? 0) * (volume[back] ?? 0);
+      windowValue += traded[back] ?? 0;
       windowShares += volume[back] ?? 0;
     }
     if (windowShares > 0) window[row] = windowValue / windowShares;
@@ -149,9 +175,26 @@ const weightedPrices = (series: SymbolSeries): { readonly session: Float64Array;
   return { session, window };
 };
 
-const combined = (one: Float64Array, other: Float64Array, of: (a: number, b: number) => number): Float64Array => {
+const difference = (one: Float64Array, other: Float64Array): Float64Array => {
   const values = new Float64Array(one.length);
-  for (let row = 0; row < values.length; row += 1) values[row] = of(one[row] ?? Number.NaN, other[row] ?? Number.NaN);
+  for (let row = 0; row < values.length; row += 1) values[row] = (one[row] ?? Number.NaN) - (other[row] ?? Number.NaN);
+  return values;
+};
+
+/** One column and some times another one. */
+const sumOf = (one: Float64Array, times: number, other: Float64Array): Float64Array => {
+  const values = new Float64Array(one.length);
+  for (let row = 0; row < values.length; row += 1)
+    values[row] = (one[row] ?? Number.NaN) + times * (other[row] ?? Number.NaN);
+  return values;
+};
+
+const inBps = (of: Float64Array, price: Float64Array): Float64Array => {
+  const values = new Float64Array(of.length).fill(Number.NaN);
+  for (let row = 0; row < values.length; row += 1) {
+    const whole = price[row] ?? Number.NaN;
+    if (whole > 0) values[row] = (1e4 * (of[row] ?? Number.NaN)) / whole;
+  }
   return values;
 };
 
@@ -163,13 +206,12 @@ export const featuresOf = (series: SymbolSeries): FeatureColumns => {
   const { close, halfSpread } = series;
   const ema12 = exponentialAverage(close, 2 / 13);
   const ema26 = exponentialAverage(close, 2 / 27);
-  const macd = combined(ema12, ema26, (fast, slow) => fast - slow);
+  const macd = difference(ema12, ema26);
   const signal = exponentialAverage(macd, 2 / 10);
-  const histogram = combined(macd, signal, (value, average) => value - average);
+  const histogram = difference(macd, signal);
   const { mean: middle, deviation } = windowsOf(close, close.length, bollingerBars);
   const { session, window } = weightedPrices(series);
-  const spread = halfSpread.map((half) => 2 * half);
-  const inBps = (value: number, price: number): number => (price > 0 ? (1e4 * value) / price : Number.NaN);
+  const spread = sumOf(halfSpread, 1, halfSpread);
   return {
     price: close,
     ema12,
@@ -179,15 +221,16 @@ export const featuresOf = (series: SymbolSeries): FeatureColumns => {
     macd_hist: histogram,
     rsi14: relativeStrength(close),
     boll_mid: middle,
-    boll_upper: combined(middle, deviation, (mean, sd) => mean + 2 * sd),
-    boll_lower: combined(middle, deviation, (mean, sd) => mean - 2 * sd),
+    boll_upper: sumOf(middle, 2, deviation),
+    boll_lower: sumOf(middle, -2, deviation),
     vwap_session: session,
     vwap_w5m: window,
     vol_realized_w60s: realizedVolatility(series),
     imbalance_spread: spread,
-    staleness_ms: new Float64Array(close.length),
-    macd_hist_bps: combined(histogram, close, inBps),
-    spread_bps: combined(spread, close, inBps),
+    // Bars do not tell how late their signal would have come.
+    staleness_ms: new Float64Array(close.length).fill(Number.NaN),
+    macd_hist_bps: inBps(histogram, close),
+    spread_bps: inBps(spread, close),
   };
 };
 
@@ -196,68 +239,98 @@ export interface FeatureRowView extends FeatureValues {
   row: number;
 }
 
-const known = (column: Float64Array, row: number): number | null => {
-  const value = column[row] ?? Number.NaN;
-  return Number.isNaN(value) ? null : value;
-};
+/** A value that is unknown, NaN, as strategies are shown it. */
+const known = (value: number | undefined): number | null => (value === undefined || Number.isNaN(value) ? null : value);
 
 /** A getter for each field, written out: one that took the name from a variable would cost ten times as much. */
 class ColumnView implements FeatureRowView {
   row = 0;
-  readonly #columns: FeatureColumns;
+  readonly #price: Float64Array;
+  readonly #ema12: Float64Array;
+  readonly #ema26: Float64Array;
+  readonly #macd: Float64Array;
+  readonly #macd_signal: Float64Array;
+  readonly #macd_hist: Float64Array;
+  readonly #rsi14: Float64Array;
+  readonly #boll_mid: Float64Array;
+  readonly #boll_upper: Float64Array;
+  readonly #boll_lower: Float64Array;
+  readonly #vwap_session: Float64Array;
+  readonly #vwap_w5m: Float64Array;
+  readonly #vol_realized_w60s: Float64Array;
+  readonly #imbalance_spread: Float64Array;
+  readonly #staleness_ms: Float64Array;
+  readonly #macd_hist_bps: Float64Array;
+  readonly #spread_bps: Float64Array;
   constructor(columns: FeatureColumns) {
-    this.#columns = columns;
+    this.#price = columns.price;
+    this.#ema12 = columns.ema12;
+    this.#ema26 = columns.ema26;
+    this.#macd = columns.macd;
+    this.#macd_signal = columns.macd_signal;
+    this.#macd_hist = columns.macd_hist;
+    this.#rsi14 = columns.rsi14;
+    this.#boll_mid = columns.boll_mid;
+    this.#boll_upper = columns.boll_upper;
+    this.#boll_lower = columns.boll_lower;
+    this.#vwap_session = columns.vwap_session;
+    this.#vwap_w5m = columns.vwap_w5m;
+    this.#vol_realized_w60s = columns.vol_realized_w60s;
+    this.#imbalance_spread = columns.imbalance_spread;
+    this.#staleness_ms = columns.staleness_ms;
+    this.#macd_hist_bps = columns.macd_hist_bps;
+    this.#spread_bps = columns.spread_bps;
   }
   get price(): number | null {
-    return known(this.#columns.price, this.row);
+    return known(this.#price[this.row]);
   }
   get ema12(): number | null {
-    return known(this.#columns.ema12, this.row);
+    return known(this.#ema12[this.row]);
   }
   get ema26(): number | null {
-    return known(this.#columns.ema26, this.row);
+    return known(this.#ema26[this.row]);
   }
   get macd(): number | null {
-    return known(this.#columns.macd, this.row);
+    return known(this.#macd[this.row]);
   }
   get macd_signal(): number | null {
-    return known(this.#columns.macd_signal, this.row);
+    return known(this.#macd_signal[this.row]);
   }
   get macd_hist(): number | null {
-    return known(this.#columns.macd_hist, this.row);
+    return known(this.#macd_hist[this.row]);
   }
   get rsi14(): number | null {
-    return known(this.#columns.rsi14, this.row);
+    return known(this.#rsi14[this.row]);
   }
   get boll_mid(): number | null {
-    return known(this.#columns.boll_mid, this.row);
+    return known(this.#boll_mid[this.row]);
   }
   get boll_upper(): number | null {
-    return known(this.#columns.boll_upper, this.row);
+    return known(this.#boll_upper[this.row]);
   }
   get boll_lower(): number | null {
-    return known(this.#columns.boll_lower, this.row);
+    return known(this.#boll_lower[this.row]);
   }
   get vwap_session(): number | null {
-    return known(this.#columns.vwap_session, this.row);
+    return known(this.#vwap_session[this.row]);
   }
   get vwap_w5m(): number | null {
-    return known(this.#columns.vwap_w5m, this.row);
+    return known(this.#vwap_w5m[this.row]);
   }
   get vol_realized_w60s(): number | null {
-    return known(this.#columns.vol_realized_w60s, this.row);
+    return known(this.#vol_realized_w60s[this.row]);
   }
   get imbalance_spread(): number | null {
-    return known(this.#columns.imbalance_spread, this.row);
+    return known(this.#imbalance_spread[this.row]);
   }
   get staleness_ms(): number | null {
-    return known(this.#columns.staleness_ms, this.row);
+    return known(this.#staleness_ms[this.row]);
   }
   get macd_hist_bps(): number | null {
-    return known(this.#columns.macd_hist_bps, this.row);
+    return known(this.#macd_hist_bps[this.row]);
   }
   get spread_bps(): number | null {
-    return known(this.#columns.spread_bps, this.row);
+    return known(this.#spread_bps[this.row]);
   }
 }
 

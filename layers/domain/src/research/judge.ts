@@ -7,8 +7,8 @@ import type { Fold } from './walk-forward.ts';
 /** Which candidate is judged, and what the training of every fold would have chosen. */
 export interface Selection {
   readonly judged: Candidate;
-  /** Fold whose training chose. */
-  readonly foldName: string;
+  /** Fold whose training chose; null without folds, where nothing but the configuration speaks for a candidate. */
+  readonly foldName: string | null;
   /** By fold. */
   readonly perFold: readonly Candidate[];
 }
@@ -49,11 +49,7 @@ export const selectionOf = (
 ): Selection => {
   const profits = results.map((result) => simulatedProfits(result, blocks));
   const perFold = folds.flatMap((fold) => bestOf(candidates, profits, fold) ?? []);
-  const [judged] = perFold;
-  const [first] = folds;
-  if (judged === undefined || first === undefined)
-    throw new RangeError(
-      `expected candidates and folds to choose from, found ${candidates.length} and ${folds.length}`,
-    );
-  return { judged, foldName: first.name, perFold };
+  const judged = perFold[0] ?? candidates[0];
+  if (judged === undefined) throw new RangeError('expected candidates to choose from, found none');
+  return { judged, foldName: folds[0]?.name ?? null, perFold };
 };

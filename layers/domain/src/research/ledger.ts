@@ -65,6 +65,8 @@ export const persistenceCodes = {
   artifact_altered: 'an artifact is not what the manifest lists',
   artifact_malformed: 'an artifact is not of the form of its name',
   artifact_contradiction: 'artifacts contradict each other or the row of the run',
+  signature_refused: 'the verdict is not signed by a trusted key over exactly these artifacts',
+  candidate_misnamed: 'a hash of a candidate is not that of what it names',
   run_unknown: 'the ledger has no row of the run',
   run_final: 'the run ended otherwise before',
   ledger_refused: 'a constraint of the ledger refused a row',

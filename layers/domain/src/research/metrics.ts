@@ -16,9 +16,12 @@ export const measured = (found: Statistic, sample: number): Measure =>
 export interface Period {
   readonly sessions: readonly SessionFigures[];
   readonly net: number;
+  /** Every cost, of what is still held as well. */
   readonly cost: number;
   /** Of what was held at the end. */
   readonly unrealised: number;
+  /** Part of `cost` that opening what was held at the end has taken, and of no realised profit. */
+  readonly openCost: number;
   readonly traded: number;
   readonly curve: EquityCurve;
 }
@@ -33,10 +36,14 @@ const periodOf = (result: CaseResult, block: Block, index: number): Period => {
     net: sumOf(sessions, netOf),
     cost: sumOf(sessions, costOf),
     unrealised: sessions.at(-1)?.unrealised ?? 0,
+    openCost: sessions.at(-1)?.openCost ?? 0,
     traded: sumOf(sessions, ({ tradedNotional }) => tradedNotional),
     curve: result.curves[index] ?? flatCurve,
   };
 };
+
+/** Profit of what was closed before what opening and closing it cost. */
+const grossOf = ({ net, cost, openCost }: Period): number => net + cost - openCost;
 
 /** Tested periods, one for each fold, in their order. */
 export const testedPeriods = (result: CaseResult, blocks: readonly Block[]): readonly Period[] =>
@@ -78,8 +85,9 @@ export const totalsOf = (periods: readonly Period[], equityUsd: number, tradeNet
     partial_fill_count: sum(({ partialFills }) => partialFills),
     rejected_count: sum(({ rejected }) => rejected),
     expired_count: sum(({ expired }) => expired),
+    cancelled_count: sum(({ cancelled }) => cancelled),
     below_lot_count: sum(({ belowLot }) => belowLot),
-    gross_pnl: money(net + cost),
+    gross_pnl: money(over(grossOf)),
     net_pnl: money(net),
     unrealized_pnl: money(over(({ unrealised }) => unrealised)),
     spread_cost: money(sum(({ spreadCost }) => spreadCost)),
@@ -87,6 +95,7 @@ export const totalsOf = (periods: readonly Period[], equityUsd: number, tradeNet
     commission: money(sum(({ commission }) => commission)),
     regulatory_fees: money(sum(({ regulatoryFees }) => regulatoryFees)),
     total_cost: money(cost),
+    open_cost: money(over(({ openCost }) => openCost)),
     max_drawdown_usd: money(periods.reduce((curve, period) => followedBy(curve, period.curve), flatCurve).drawdown),
     turnover_ratio: Math.max(0, ...periods.map(({ traded }) => traded / equityUsd)),
     cost_bps: costBpsOf(
@@ -110,7 +119,7 @@ export const foldRowsOf = (
   return plan.folds.flatMap((fold, index): FoldRow[] => {
     const period = periods[index];
     if (period === undefined) return [];
-    const { sessions, net, cost, unrealised, traded, curve } = period;
+    const { sessions, net, cost, unrealised, openCost, traded, curve } = period;
     const moments = momentsOf(markedProfits(sessions).map((profit) => profit / equityUsd));
     return [
       {
@@ -124,10 +133,11 @@ export const foldRowsOf = (
         embargo_seconds: split.embargo_seconds,
         decision_count: sumOf(sessions, ({ decisions }) => decisions),
         trade_count: sumOf(sessions, ({ trades }) => trades),
-        gross_pnl: money(net + cost),
+        gross_pnl: money(grossOf(period)),
         net_pnl: money(net),
         unrealized_pnl: money(unrealised),
         total_cost: money(cost),
+        open_cost: money(openCost),
         max_drawdown_usd: money(curve.drawdown),
         turnover_ratio: traded / equityUsd,
         cost_bps: costBpsOf(cost, traded),

@@ -1,11 +1,12 @@
 import type { BreakType } from '../enumerations.ts';
-import { readVerificationKey, type Signer } from '../evidence/envelope.ts';
+import type { Signer } from '../evidence/envelope.ts';
 import {
   signCheckpoint,
   verifyLedgerChain,
   type ChainedLedger,
   type CheckpointPorts,
 } from '../evidence/ledger-chain.ts';
+import type { VerificationKey } from '../evidence/published-key.ts';
 import type { EvidenceStore } from '../evidence/store.ts';
 import { verifyRun } from '../evidence/verify-run.ts';
 import { hour, toText, type Instant } from '../instant.ts';
@@ -26,11 +27,14 @@ export interface RunOnRecord {
 
 export interface EvidencePorts {
   readonly reconciliation: Pick<ReconciliationLedger, 'beginRun' | 'finishRun' | 'underLock'>;
-  /** Runs whose window began in `[from, until)`. */
+  /** Runs of which something happened in `[from, until)`: the window began, or the run ended; and all that still run. */
   readonly runs: (from: Instant, until: Instant) => Promise<readonly RunOnRecord[]>;
   readonly chain: ChainedLedger & CheckpointPorts['chain'];
   readonly store: EvidenceStore;
+  /** What signs now. */
   readonly signer: () => Promise<Signer>;
+  /** Whose signatures count: of what was signed before a key was replaced, too. */
+  readonly trusted: () => Promise<readonly VerificationKey[]>;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
@@ -69,7 +73,7 @@ const typeOf = (code: string): Finding['type'] =>
 const findingsOfRun = async (
   { runId, status, manifestSha256, incompleteTables, windowEnd }: RunOnRecord,
   { store, clock }: EvidencePorts,
-  trusted: ReturnType<typeof readVerificationKey>,
+  trusted: readonly VerificationKey[],
 ): Promise<readonly Finding[]> => {
   const incomplete = (code: string, detail: string): Finding => ({
     type: 'evidence_chain_incomplete',
@@ -88,7 +92,7 @@ const findingsOfRun = async (
   );
   if (manifestSha256 === null)
     return [...tables, incomplete('manifest_missing', 'expected a manifest in its row, found none')];
-  const { findings } = await verifyRun(store, runId, { trusted: [trusted], now: clock.now(), manifestSha256 });
+  const { findings } = await verifyRun(store, runId, { trusted, now: clock.now(), manifestSha256 });
   return [
     ...tables,
     ...findings
@@ -127,10 +131,12 @@ export const reconcileEvidence = async (
   let failure: string | null = null;
   try {
     const signer = await ports.signer();
-    const trusted = readVerificationKey(signer.publicPem);
-    const recorded = await ports.runs(scheduledFor - lookBackMs, scheduledFor);
+    const trusted = await ports.trusted();
+    const from = scheduledFor - lookBackMs;
+    const recorded = await ports.runs(from, scheduledFor);
     runs = recorded.length;
-    if (runs === 0 && evidenceDue)
+    // What ended only now, or never does, is no evidence of the day.
+    if (evidenceDue && !recorded.some(({ windowEnd }) => windowEnd > from))
       findings.push({
         type: 'evidence_empty',
         code: 'evidence_empty',
@@ -139,12 +145,12 @@ export const reconcileEvidence = async (
       });
     for (const run of recorded) findings.push(...(await findingsOfRun(run, ports, trusted)));
 
-    const check = await verifyLedgerChain(chain, store, { trusted: [trusted], now: clock.now() });
+    const check = await verifyLedgerChain(chain, store, { trusted, now: clock.now() });
     ({ entries } = check);
     const broken = check.findings.filter(({ code }) => !expected.has(code) && !(code === 'chain_empty' && runs === 0));
     findings.push(...broken.map(({ code, place, detail }): Finding => ({ type: typeOf(code), code, place, detail })));
     if (broken.length === 0) {
-      const outcome = await signCheckpoint({ chain, store, signer, trusted: [trusted] }, clock.now());
+      const outcome = await signCheckpoint({ chain, store, signer, trusted }, clock.now());
       if (outcome.ok) signed = outcome.signed?.sequence ?? null;
       else findings.push({ type: typeOf(outcome.finding.code), ...outcome.finding });
     }

@@ -9,12 +9,13 @@ export type RegimeOf = (symbol: number, session: number) => Regime;
 
 export const regimesOf = (series: readonly SymbolSeries[]): RegimeOf => {
   const known = new Map<string, Regime>();
+  const knownUntil = Math.max(...series.map(({ start, barMs }) => (start.at(-1) ?? -Infinity) + barMs));
   return (symbol, session) => {
     const key = `${symbol} ${session}`;
     const [one, bounds] = [series[symbol], series[symbol]?.sessions[session]];
     if (one === undefined || bounds === undefined)
       throw new RangeError(`expected a symbol and a session of the dataset, found ${symbol} and ${session}`);
-    const regime = known.get(key) ?? regimeOf(one, bounds);
+    const regime = known.get(key) ?? regimeOf(one, bounds, knownUntil);
     known.set(key, regime);
     return regime;
   };

@@ -1,4 +1,4 @@
-import { minute, second } from '../instant.ts';
+import { minute, second, type Instant } from '../instant.ts';
 import { tradingDaysPerYear } from '../statistics/sharpe-ratio.ts';
 import type { SeriesSession, SymbolSeries } from './series.ts';
 
@@ -30,12 +30,18 @@ const volatilityOf = (close: Float64Array): Regime['volatility'] => {
   return annual < 0.2 ? 'low' : annual <= 0.4 ? 'mid' : 'high';
 };
 
-/** Share of the session without a bar. */
-const emptyShare = ({ barMs }: SymbolSeries, { openAt, closeAt, from, to }: SeriesSession): number =>
-  1 - (to - from) / Math.max(1, Math.round((closeAt - openAt) / barMs));
+/** Share of the session without a bar, as far as it is known. */
+const emptyShare = (
+  { barMs }: SymbolSeries,
+  { openAt, closeAt, from, to }: SeriesSession,
+  knownUntil: Instant,
+): number => 1 - (to - from) / Math.max(1, Math.round((Math.min(closeAt, knownUntil) - openAt) / barMs));
 
-/** Regime of one session: volatility, move from first open to last close of at least 0.2 %, and whether most bars exist. */
-export const regimeOf = (series: SymbolSeries, session: SeriesSession): Regime => {
+/**
+ * Regime of one session: volatility, move from first open to last close of at least 0.2 %, and whether most bars exist.
+ * @param knownUntil end of the last bar of any symbol: what has not happened yet is no bar that is missing
+ */
+export const regimeOf = (series: SymbolSeries, session: SeriesSession, knownUntil: Instant): Regime => {
   const { from, to } = session;
   if (to - from < 2 || series.barMs > 5 * minute || series.barMs < second) return unknown;
   const close = series.close.subarray(from, to);
@@ -43,6 +49,6 @@ export const regimeOf = (series: SymbolSeries, session: SeriesSession): Regime =
   return {
     volatility: volatilityOf(close),
     trend: move >= 0.002 ? 'up' : move <= -0.002 ? 'down' : 'flat',
-    liquidity: emptyShare(series, session) > 0.5 ? 'illiquid' : 'liquid',
+    liquidity: emptyShare(series, session, knownUntil) > 0.5 ? 'illiquid' : 'liquid',
   };
 };

@@ -3,10 +3,10 @@ import { featureContractHash, featureContractVersion } from '../features/contrac
 import { stressCases, type StressCase } from '../enumerations.ts';
 import { brierScore, expectedCalibrationError } from '../statistics/calibration.ts';
 import { sharpeDifference } from '../statistics/comparison.ts';
-import { meanOf, momentsOf, sampleVariance } from '../statistics/moments.ts';
-import { noStatistic, statistic } from '../statistics/outcome.ts';
+import { meanOf, momentsOf, sampleVariance, type Moments } from '../statistics/moments.ts';
+import { noStatistic, statistic, type Statistic } from '../statistics/outcome.ts';
 import type { StrategySpec } from '../strategy/catalog.ts';
-import { alphaOf, momentsRowOf, overfittingOf, trackRecordOf } from './alpha.ts';
+import { alphaOf, falseDiscoveryRate, momentsRowOf, overfittingOf, trackRecordOf } from './alpha.ts';
 import {
   money,
   type BaselineReport,
@@ -38,7 +38,7 @@ import {
 } from './metrics.ts';
 import { foldRegimeOf, regimeRowsOf, regimesOf } from './regime-comparison.ts';
 import { sameFillsReason } from './stress.ts';
-import { splitPlanHash } from './walk-forward.ts';
+import { shortfallOf, splitPlanHash } from './walk-forward.ts';
 
 /** What a run says of itself beside its results. */
 export interface ReportContext {
@@ -69,10 +69,11 @@ const trialRow = (candidate: Candidate) => ({
 
 const sumOf = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
 
-const detectorRow = ({ rowsCompared, decisionsCompared, differences, first }: Finding) => ({
+const detectorRow = ({ rowsCompared, decisionsCompared, differences, tolerated, first }: Finding) => ({
   rows_compared: rowsCompared,
   decisions_compared: decisionsCompared,
   differences,
+  tolerated,
   first: first === null ? null : { ...first },
 });
 
@@ -162,11 +163,16 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
   const folded = foldRowsOf(backtest, result, foldRegime);
   const modelHash = executionModelHash(basis.model);
 
+  // A record too short to be judged has sums and no statistics: none is computed that could be taken for one.
+  const shortfall = shortfallOf(input.sessions.length, folds.length, basis.plan);
+  const judgeable = <Value>(values: readonly Value[]): readonly Value[] => (shortfall === null ? values : []);
   const returns = returnsOf(profits);
-  const moments = momentsOf(returns);
+  const momentsIn = (own: readonly number[]): Statistic<Moments> =>
+    shortfall === null ? momentsOf(own) : noStatistic('too_few_observations', shortfall);
+  const moments = momentsIn(returns);
   const testedReturns = grid.map((one) => returnsOf(testedProfits(testedPeriods(one, blocks))));
   const simulated = grid.map((one) => simulatedProfits(one, blocks));
-  const overfitting = overfittingOf(simulated.map(returnsOf), testedReturns, plan.trialCount);
+  const overfitting = overfittingOf(judgeable(simulated.map(returnsOf)), judgeable(testedReturns), plan.trialCount);
   const alpha = alphaOf(moments, returns.length, overfitting, plan.trialCount);
 
   const candidateSpec: CandidateSpec = {
@@ -199,7 +205,7 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
   };
 
   const walkForward: WalkForwardResults = {
-    schema_version: 'torghut.walkforward-results.v1',
+    schema_version: 'torghut.walkforward-results.v2',
     ...names,
     dataset_hash: basis.datasetHash,
     sessions: dates,
@@ -216,7 +222,7 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
       const own = grid[index];
       if (own === undefined) return [];
       const ownTotals = totalsOf(testedPeriods(own, blocks), equityUsd, []);
-      const ownMoments = momentsOf(testedReturns[index] ?? []);
+      const ownMoments = momentsIn(testedReturns[index] ?? []);
       return [
         {
           candidate_hash: candidate.candidateHash,
@@ -228,6 +234,7 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
             ownMoments.ok ? statistic(ownMoments.value.sharpe) : ownMoments,
             testedReturns[index]?.length ?? 0,
           ),
+          discovery: overfitting.discoveries[index] ?? false,
           session_net: own.sessions.map((figures) => money(netOf(figures))),
           session_profit: (simulated[index] ?? []).map(money),
         },
@@ -235,16 +242,16 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
     }),
   };
 
-  const foldNets = Float64Array.from(periods, ({ net }) => net);
+  const foldNets = Float64Array.from(judgeable(periods), ({ net }) => net);
   const foldVariance = sampleVariance(foldNets);
   const foldMean = meanOf(foldNets);
-  const difference = sharpeDifference(returns, returnsOf(otherProfits));
+  const difference = sharpeDifference(judgeable(returns), judgeable(returnsOf(otherProfits)));
   const [net, otherNet] = [sumOf(nets), sumOf(otherNets)];
   const drawdown = Number(totals.max_drawdown_usd);
   const forecasts = result.detail?.forecasts ?? [];
 
   const evaluation: EvaluationReport = {
-    schema_version: 'torghut.evaluation-report.v1',
+    schema_version: 'torghut.evaluation-report.v2',
     ...names,
     dataset_hash: basis.datasetHash,
     evidence_class: input.evidenceClass,
@@ -269,7 +276,7 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
     alpha,
     moments: momentsRowOf(moments, returns),
     track_record: trackRecordOf(returns.length),
-    intervals: intervalsOf(judged.candidateHash, nets, profits, tradeNetBps),
+    intervals: intervalsOf(judged.candidateHash, nets, profits, judgeable(tradeNetBps)),
     overfitting: {
       sessions: overfitting.sessions,
       blocks: overfitting.blocks,
@@ -277,9 +284,14 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
       trial_variance: overfitting.trialVariance.ok ? overfitting.trialVariance.value : null,
       trial_variance_of: overfitting.trialVarianceOf,
       trials_in_run: plan.candidates.length,
+      discoveries: {
+        count: overfitting.discoveries.filter((found) => found).length,
+        rate: falseDiscoveryRate,
+        method: 'Benjamini and Hochberg',
+      },
     },
     combinatorial: combinatorialPathsOf(
-      input.sessions.slice(0, dates.length),
+      judgeable(input.sessions.slice(0, dates.length)),
       simulated,
       basis.plan.embargo_seconds,
       equityUsd,
@@ -319,7 +331,7 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
   };
 
   const baseline: BaselineReport = {
-    schema_version: 'torghut.baseline-report.v1',
+    schema_version: 'torghut.baseline-report.v2',
     run_id: runId,
     candidate_id: names.candidate_id,
     dataset_hash: basis.datasetHash,
@@ -331,7 +343,7 @@ export const reportsOf = (backtest: Backtest, input: EvaluationInput, context: R
   };
 
   const stress: StressReport = {
-    schema_version: 'torghut.stress-report.v1',
+    schema_version: 'torghut.stress-report.v2',
     ...names,
     dataset_hash: basis.datasetHash,
     cases: stressRows(backtest, input, result, totals, backtest.stress),

@@ -64,9 +64,8 @@ export const reproduceRun = async (
     candidateSpec.trials.map(setOf),
     input.sessions,
   );
-  if (!planned.ok) throw new RangeError(`${planned.code}: ${planned.detail}`);
   const stored = { register: () => Promise.resolve({ distinct: gateReport.alpha.n_trials }) };
-  const plan = await countTrials(stored, candidateSpec.run_id, planned.plan);
+  const plan = await countTrials(stored, candidateSpec.run_id, planned);
   const first = await execute(plan, firstTasks(plan));
   const selection = chooseCandidate(plan, first);
   const second = await execute(plan, secondTasks(selection.judged));

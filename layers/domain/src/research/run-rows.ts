@@ -10,8 +10,12 @@ import type {
 } from '../enumerations.ts';
 import { checkArtifact, readManifest, type ArtifactName, type RunManifest } from '../evidence/manifest.ts';
 import type { EvidenceReads } from '../evidence/store.ts';
+import { verifyVerdict, type RunVerification } from '../evidence/verify-run.ts';
 import { artifactSchemas, datasetHashOf, type ResearchArtifact, type ResearchArtifactName } from './artifacts.ts';
+import { candidateHashOf, candidateIdOf, familyOf, trialHashOf, type ParameterSet } from './candidates.ts';
+import { executionModelHash } from './execution-model.ts';
 import type { EvidenceRequest, PersistenceCode, PersistenceRefusal } from './ledger.ts';
+import { splitPlanHash } from './walk-forward.ts';
 
 /** Every row a run leaves, as its artifacts say. Columns are named as in the ledger; money is decimal text. */
 export interface RunRows {
@@ -104,13 +108,21 @@ export interface CompletedRun {
 export type RunRowsResult =
   { readonly ok: true; readonly rows: RunRows } | { readonly ok: false; readonly refusal: PersistenceRefusal };
 
+/** Whose signatures count, and when it is. */
+export type RowsTrust = Pick<RunVerification, 'trusted' | 'now'>;
+
 /**
- * Reads what a message names from the store, checks every byte of it against the manifest, and derives the rows from
- * nothing else: what the ledger says of a run is what its artifacts say.
+ * Reads what a message names from the store, checks every byte of it against the manifest, the verdict's signature and the
+ * hashes that name the candidate, and derives the rows from nothing else: what the ledger says of a run is what its
+ * artifacts say. A run that was skipped has no verdict to sign; the chain binds its row.
  */
-export const readRunRows = async (request: EvidenceRequest, store: EvidenceReads): Promise<RunRowsResult> => {
+export const readRunRows = async (
+  request: EvidenceRequest,
+  store: EvidenceReads,
+  trust: RowsTrust,
+): Promise<RunRowsResult> => {
   try {
-    return { ok: true, rows: await rowsOf(request, store) };
+    return { ok: true, rows: await rowsOf(request, store, trust) };
   } catch (error) {
     if (error instanceof Refused) return { ok: false, refusal: error.refusal };
     throw error;
@@ -130,7 +142,7 @@ class Refused extends Error {
 
 type Listed = RunManifest['artifacts'][number];
 
-const rowsOf = async (request: EvidenceRequest, store: EvidenceReads): Promise<RunRows> => {
+const rowsOf = async (request: EvidenceRequest, store: EvidenceReads, trust: RowsTrust): Promise<RunRows> => {
   const { run_id: runId, manifest_key: manifestKey, manifest_sha256: manifestSha256 } = request;
   const stored = await store.get(manifestKey);
   if (stored === null) throw new Refused('manifest_missing', `${manifestKey}: expected a manifest, found no object`);
@@ -175,11 +187,28 @@ const rowsOf = async (request: EvidenceRequest, store: EvidenceReads): Promise<R
     return parsed.data;
   };
 
-  const outcome = found.has('no-signals') ? skippedRun(runId, contentOf) : completedRun(runId, listedAs, contentOf);
+  if (found.has('no-signals')) return { runId, manifestKey, manifestSha256, outcome: skippedRun(runId, contentOf) };
+  listedAs('gate-envelope');
+  requireSignature(manifest, new Map([...found].map(([name, { bytes }]) => [name, bytes])), trust);
+  const outcome = completedRun(runId, listedAs, contentOf);
   return { runId, manifestKey, manifestSha256, outcome };
 };
 
 const codeOf = (code: PersistenceCode): PersistenceCode => code;
+
+/** A verdict ages while its evidence waits to be stored, and stays what was found. */
+const aged = 'statement_expired';
+
+/** @throws Refused unless a trusted key signed the verdict over all that is listed */
+const requireSignature = (
+  manifest: RunManifest,
+  contents: ReadonlyMap<ArtifactName, Uint8Array>,
+  trust: RowsTrust,
+): void => {
+  const [finding] = verifyVerdict(manifest, contents, trust).findings.filter(({ code }) => code !== aged);
+  if (finding !== undefined)
+    throw new Refused('signature_refused', `${finding.key}: ${finding.code}: ${finding.detail}`);
+};
 
 const jsonOf = (bytes: Uint8Array | undefined): unknown => {
   try {
@@ -224,6 +253,7 @@ const completedRun = (runId: string, listedAs: Listing, contentOf: Reading): Com
   const [datasetListed, specListed, reportListed, envelopeListed, recordListed] = (
     ['dataset', 'candidate-spec', 'gate-report', 'gate-envelope', 'promotion-record'] as const
   ).map(listedAs) as [Listed, Listed, Listed, Listed, Listed];
+  requireNames(runId, spec, walkForward);
   agree('dataset_hash', {
     dataset: dataset.dataset_hash,
     snapshots: datasetHashOf(dataset.snapshots),
@@ -305,6 +335,47 @@ const completedRun = (runId: string, listedAs: Listing, contentOf: Reading): Com
       trace_id: traceOf(recordListed.sha256),
     },
   };
+};
+
+/**
+ * Recomputes what the candidate, its trials and the baseline are named by, from all that the names stand for.
+ * @throws Refused
+ */
+const requireNames = (
+  runId: string,
+  spec: ResearchArtifact<'candidate-spec'>,
+  walkForward: ResearchArtifact<'walkforward-results'>,
+): void => {
+  const { inputs, strategy, trials, baseline, execution_model: model, split_plan: plan } = spec;
+  const named = (what: string, found: string, expected: string): void => {
+    if (found !== expected)
+      throw new Refused('candidate_misnamed', `candidate-spec ${what}: expected ${expected}, found ${found}`);
+  };
+  const basis = { datasetHash: inputs.dataset_hash, codeHash: inputs.code_hash, model, plan };
+  const contract = inputs.feature_contract_hash;
+  named('inputs.execution_model_hash', inputs.execution_model_hash, executionModelHash(model));
+  named('inputs.split_plan_hash', inputs.split_plan_hash, splitPlanHash(plan));
+  const judged = { ...strategy, candidate_hash: spec.candidate_hash, trial_hash: spec.trial_hash };
+  const all = [
+    ['', judged],
+    ...trials.map((trial, place) => [`trials.${place}.`, trial] as const),
+    ['baseline.', baseline],
+  ] as const;
+  for (const [place, trial] of all) {
+    const set: ParameterSet = {
+      strategyType: trial.strategy_type,
+      strategyVersion: trial.strategy_version,
+      params: trial.params,
+      profile: trial.profile,
+    };
+    named(`${place}trial_hash`, trial.trial_hash, trialHashOf(set, basis.codeHash, contract));
+    named(`${place}candidate_hash`, trial.candidate_hash, candidateHashOf(set, basis, contract));
+  }
+  named('candidate_id', spec.candidate_id, candidateIdOf(runId, spec.candidate_hash));
+  named('family', spec.family, familyOf(strategy.strategy_type));
+  const namesOf = (some: readonly { readonly candidate_hash: string; readonly trial_hash: string }[]): string =>
+    some.map(({ candidate_hash: candidate, trial_hash: trial }) => `${candidate} ${trial}`).join(', ');
+  agree('trials', { 'candidate-spec': namesOf(trials), 'walkforward-results': namesOf(walkForward.trials) });
 };
 
 /** @throws Refused when one says something else than the first */

@@ -161,14 +161,75 @@ export interface SymbolData {
   readonly features: FeatureColumns;
 }
 
+/** In memory that threads see without a copy each: evaluations are shared among them. */
+const sharedColumn = (rows: number): Float64Array => new Float64Array(new SharedArrayBuffer(rows * bytesPerValue));
+
+/** Whether each part begins where the one before it ends. */
+const adjoining = (parts: readonly Float64Array[]): boolean =>
+  parts.every((part, index) => {
+    const before = parts[index - 1];
+    return (
+      before === undefined ||
+      (part.buffer === before.buffer && part.byteOffset === before.byteOffset + before.byteLength)
+    );
+  });
+
 const joined = (parts: readonly Float64Array[], rows: number): Float64Array => {
-  const column = new Float64Array(rows);
+  const [first] = parts;
+  if (first?.buffer instanceof SharedArrayBuffer && adjoining(parts))
+    return new Float64Array(first.buffer, first.byteOffset, rows);
+  const column = sharedColumn(rows);
   let at = 0;
   for (const part of parts) {
     column.set(part, at);
     at += part.length;
   }
   return column;
+};
+
+const eachColumn = <Columns extends object>(
+  columns: Columns,
+  change: (column: Float64Array, name: string) => Float64Array,
+) =>
+  Object.fromEntries(
+    Object.entries(columns).map(([name, column]) => [name, change(column as Float64Array, name)]),
+  ) as Columns;
+
+/**
+ * Room for listed snapshots, a symbol's sessions one behind the other: a snapshot that is moved into it is joined with the
+ * others without being copied again, and what it was read from may go.
+ */
+export const roomFor = (
+  listed: readonly { readonly session_date: string; readonly symbol: string; readonly rows: number }[],
+): ((snapshot: SessionSnapshot) => SessionSnapshot) => {
+  const keyOf = (date: string, symbol: string): string => `${date} ${symbol}`;
+  const places = new Map<
+    string,
+    { readonly columns: Map<string, Float64Array>; readonly from: number; readonly to: number }
+  >();
+  for (const [symbol, own] of Map.groupBy(listed, (one) => one.symbol)) {
+    const total = own.reduce((sum, { rows }) => sum + rows, 0);
+    const columns = new Map(allColumns.map((name) => [name, sharedColumn(total)]));
+    let from = 0;
+    for (const { session_date, rows } of own.toSorted((a, b) => (a.session_date < b.session_date ? -1 : 1))) {
+      places.set(keyOf(session_date, symbol), { columns, from, to: from + rows });
+      from += rows;
+    }
+  }
+  return (snapshot) => {
+    const place = places.get(keyOf(snapshot.session.date, snapshot.symbol));
+    if (place === undefined || place.to - place.from !== snapshot.bars.start.length) return snapshot;
+    const moved = (column: Float64Array, name: string): Float64Array => {
+      const own = place.columns.get(name)?.subarray(place.from, place.to) ?? column;
+      own.set(column);
+      return own;
+    };
+    return {
+      ...snapshot,
+      bars: eachColumn(snapshot.bars, moved),
+      features: eachColumn(snapshot.features, (column, name) => moved(column, `feature:${name}`)),
+    };
+  };
 };
 
 /**

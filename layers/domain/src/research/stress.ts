@@ -1,8 +1,10 @@
 import { minute, second } from '../instant.ts';
 import { sha256 } from '../canonical-json.ts';
 import type { StressCase } from '../enumerations.ts';
+import { featureFields, type FeatureName } from '../features/contract.ts';
 import { seededUniform, seedOf } from '../statistics/random.ts';
 import type { ExecutionModel } from './execution-model.ts';
+import type { FeatureColumns } from './features.ts';
 import type { SeriesSession, SymbolSeries } from './series.ts';
 
 /** Position held after each bar of the undisturbed run, shares. */
@@ -12,6 +14,8 @@ export interface StressedInput {
   readonly series: SymbolSeries;
   /** Whether features have to be computed from the series anew: its prices are others, or other bars are missing. */
   readonly pricesChanged: boolean;
+  /** Row of the unchanged series behind each row; null where they are the same ones. */
+  readonly rows: Uint32Array | null;
   readonly model: ExecutionModel;
 }
 
@@ -20,6 +24,7 @@ const scaledSpread =
   (series: SymbolSeries, model: ExecutionModel): StressedInput => ({
     series,
     pricesChanged: false,
+    rows: null,
     model: { ...model, spread: { ...model.spread, scale: model.spread.scale * factor } },
   });
 
@@ -60,7 +65,11 @@ interface Halt {
 }
 
 /** Each session loses the bars of 15 minutes and goes on 2 % away from what was held; what was not held falls. */
-const haltedWithGap = (series: SymbolSeries, seed: string, heldAfter: HeldAfter): SymbolSeries => {
+const haltedWithGap = (
+  series: SymbolSeries,
+  seed: string,
+  heldAfter: HeldAfter,
+): { readonly series: SymbolSeries; readonly rows: Uint32Array } => {
   const { start } = series;
   const halts = series.sessions.map((session): Halt => {
     const at = haltOf(series.symbol, session, seed);
@@ -92,43 +101,48 @@ const haltedWithGap = (series: SymbolSeries, seed: string, heldAfter: HeldAfter)
     return { ...session, from: first, to: next };
   });
   return {
-    ...series,
-    start: kept(start, false),
-    open: kept(series.open, true),
-    high: kept(series.high, true),
-    low: kept(series.low, true),
-    close: kept(series.close, true),
-    volume: kept(series.volume, false),
-    halfSpread: kept(series.halfSpread, false),
-    sessions,
+    series: {
+      ...series,
+      start: kept(start, false),
+      open: kept(series.open, true),
+      high: kept(series.high, true),
+      low: kept(series.low, true),
+      close: kept(series.close, true),
+      volume: kept(series.volume, false),
+      halfSpread: kept(series.halfSpread, false),
+      sessions,
+    },
+    rows: Uint32Array.from(kept(Float64Array.from(start.keys()), false)),
   };
 };
 
 const dataDelayMs = 5 * second;
 
 /**
- * What each case changes; every one is evaluated anew from its own market, model and features. `heldAfter` speaks of the undisturbed run, so that a gap can
- * go against it.
+ * What each case changes; every one is evaluated anew from its own market, model and features. `heldAfter` speaks of the
+ * undisturbed run, so that a gap can go against it.
  */
 export const stressed: Readonly<
   Record<StressCase, (series: SymbolSeries, model: ExecutionModel, heldAfter: HeldAfter) => StressedInput>
 > = {
   spread_x2: scaledSpread(2),
   spread_x3: scaledSpread(3),
-  volatility_x2: (series, model) => ({ series: doubledVolatility(series), pricesChanged: true, model }),
+  volatility_x2: (series, model) => ({ series: doubledVolatility(series), pricesChanged: true, rows: null, model }),
   liquidity_cut: (series, model) => ({
     series: { ...series, volume: series.volume.map((shares) => shares * 0.25) },
     pricesChanged: false,
+    rows: null,
     model,
   }),
   halt_gap: (series, model, heldAfter) => ({
-    series: haltedWithGap(series, model.seed, heldAfter),
+    ...haltedWithGap(series, model.seed, heldAfter),
     pricesChanged: true,
     model,
   }),
   delayed_data: (series, model) => ({
     series,
     pricesChanged: false,
+    rows: null,
     model: {
       ...model,
       latency: {
@@ -140,8 +154,36 @@ export const stressed: Readonly<
   reject_burst: (series, model) => ({
     series,
     pricesChanged: false,
+    rows: null,
     model: { ...model, reject_burst: { seconds: 600, rate: 0.5 } },
   }),
+};
+
+/** Features that no price moves: of quotes and of clocks. */
+const unmoved: ReadonlySet<FeatureName> = new Set(['imbalance_spread', 'staleness_ms']);
+
+/**
+ * Stored features under changed prices: each is moved by as much as the change moves the one that bars give, so that a
+ * change of nothing changes nothing, and what was unknown stays unknown.
+ * @param unchanged features of the unchanged bars @param rows row of them behind each changed one; null: the same
+ */
+export const carriedOver = (
+  stored: FeatureColumns,
+  unchanged: FeatureColumns,
+  changed: FeatureColumns,
+  rows: Uint32Array | null,
+): FeatureColumns => {
+  const moved = (name: FeatureName): Float64Array => {
+    const [kept, before, after] = [stored[name], unchanged[name], changed[name]];
+    const values = new Float64Array(after.length);
+    for (let row = 0; row < values.length; row += 1) {
+      const from = rows?.[row] ?? row;
+      const by = unmoved.has(name) ? 0 : (after[row] ?? Number.NaN) - (before[from] ?? Number.NaN);
+      values[row] = (kept[from] ?? Number.NaN) + by;
+    }
+    return name === 'rsi14' ? values.map((value) => Math.min(100, Math.max(0, value))) : values;
+  };
+  return Object.fromEntries(featureFields.map(({ name }) => [name, moved(name)])) as Record<FeatureName, Float64Array>;
 };
 
 /** Why a case may end with the same fills as the undisturbed run, where it may. */

@@ -54,16 +54,12 @@ export interface Fold {
   readonly test: { readonly from: number; readonly to: number; readonly startAt: Instant; readonly endAt: Instant };
 }
 
-export type Folds =
-  | { readonly ok: true; readonly folds: readonly Fold[] }
-  | { readonly ok: false; readonly code: 'insufficient_folds'; readonly detail: string };
-
 /**
  * Contiguous folds in time order: training, then the sessions right after it. What is left at the end and fills no test is
- * not used.
+ * not used. Of too few sessions there are few folds, or none: `shortfallOf` says so.
  * @param sessions ascending
  */
-export const foldsOf = (sessions: readonly SessionBounds[], plan: SplitPlan): Folds => {
+export const foldsOf = (sessions: readonly SessionBounds[], plan: SplitPlan): readonly Fold[] => {
   const { train_sessions, test_sessions, step_sessions, purge_seconds, overlap_seconds } = plan;
   const folds: Fold[] = [];
   for (let from = 0; from + train_sessions + test_sessions <= sessions.length; from += step_sessions) {
@@ -88,11 +84,15 @@ export const foldsOf = (sessions: readonly SessionBounds[], plan: SplitPlan): Fo
       },
     });
   }
-  if (sessions.length < plan.least_sessions || folds.length < plan.least_folds)
-    return {
-      ok: false,
-      code: 'insufficient_folds',
-      detail: `expected at least ${plan.least_folds} folds over ${plan.least_sessions} sessions, found ${folds.length} over ${sessions.length}`,
-    };
-  return { ok: true, folds };
+  return folds;
 };
+
+/** Why sessions and their folds are too few for any statistic; null when they are enough. */
+export const shortfallOf = (
+  sessions: number,
+  folds: number,
+  { least_sessions, least_folds }: SplitPlan,
+): string | null =>
+  sessions < least_sessions || folds < least_folds
+    ? `expected at least ${least_folds} folds over ${least_sessions} sessions, found ${folds} over ${sessions}`
+    : null;

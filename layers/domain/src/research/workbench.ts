@@ -11,7 +11,7 @@ import { featuresOf, rowsInRange, type FeatureColumns } from './features.ts';
 import { noFees, sessionFeesOn, type SessionFees } from './fees.ts';
 import { marketOf, type Market } from './market.ts';
 import type { SymbolSeries } from './series.ts';
-import { stressed } from './stress.ts';
+import { carriedOver, stressed, type StressedInput } from './stress.ts';
 
 const digested = ['start', 'open', 'high', 'low', 'close', 'volume'] as const;
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array =>
@@ -25,6 +25,13 @@ export interface Scene {
   readonly inRange: Uint8Array;
   readonly market: Market;
   readonly model: ExecutionModel;
+}
+
+/** What every task begins with for one symbol: plain columns, so that threads can share what one of them computed. */
+export interface Groundwork {
+  readonly scene: Scene;
+  /** Features as the bars give them, where others were stored. */
+  readonly computed: FeatureColumns | null;
 }
 
 /** A strategy with its parameters, and a name that no other strategy or parameters have. */
@@ -52,12 +59,20 @@ export class Workbench {
   /** Of the candidate asked for last, undisturbed, by symbol: those of all would be as large as the data. */
   #wanted: { readonly name: string; readonly desires: (Desires | undefined)[] } = { name: '', desires: [] };
   readonly #digests = new WeakMap<SymbolSeries, string>();
+  readonly #groundwork: readonly Groundwork[];
 
-  constructor(input: EvaluationInput, model: ExecutionModel, warmUpBars: number) {
+  /** @param groundwork by symbol, laid under the same input and model; what is missing is computed */
+  constructor(
+    input: EvaluationInput,
+    model: ExecutionModel,
+    warmUpBars: number,
+    groundwork: readonly Groundwork[] = [],
+  ) {
     checkInput(input);
     this.input = input;
     this.model = model;
     this.#warmUpBars = warmUpBars;
+    this.#groundwork = groundwork;
     this.fees = input.sessions.map(({ date }) => {
       if (!model.regulatory_fees) return noFees;
       const found = sessionFeesOn(date);
@@ -74,7 +89,7 @@ export class Workbench {
   }
 
   base(symbol: number): Scene {
-    const known = this.#scenes[symbol];
+    const known = this.#groundwork[symbol]?.scene ?? this.#scenes[symbol];
     if (known !== undefined) return known;
     const series = this.#series(symbol);
     const columns = this.input.features?.[symbol] ?? featuresOf(series);
@@ -86,6 +101,16 @@ export class Workbench {
     };
     this.#scenes[symbol] = scene;
     return scene;
+  }
+
+  /** Features as the bars of a symbol give them. Those of all symbols are as large as the data: kept only as groundwork. */
+  computed(symbol: number): FeatureColumns {
+    const known = this.input.features === null ? this.base(symbol).columns : this.#groundwork[symbol]?.computed;
+    return known ?? featuresOf(this.#series(symbol));
+  }
+
+  layGroundwork(symbol: number): Groundwork {
+    return { scene: this.base(symbol), computed: this.input.features === null ? null : this.computed(symbol) };
   }
 
   /** What a candidate wants in a scene of a symbol. Cases that leave the features as they are share one answer. */
@@ -110,7 +135,7 @@ export class Workbench {
       held ??= this.#heldAfter(symbol, tried, blocks);
       return held[row] ?? 0;
     });
-    const columns = changed.pricesChanged ? featuresOf(changed.series) : base.columns;
+    const columns = changed.pricesChanged ? this.#changedFeatures(symbol, changed) : base.columns;
     const { spread, shorts, seed } = this.model;
     const sameMarket =
       changed.series === series &&
@@ -123,6 +148,13 @@ export class Workbench {
       market: sameMarket ? base.market : marketOf(changed.series, columns.vol_realized_w60s, changed.model),
       model: changed.model,
     };
+  }
+
+  /** Features of changed prices. What was stored keeps what set it apart: only what the change itself moved is moved. */
+  #changedFeatures(symbol: number, { series, rows }: StressedInput): FeatureColumns {
+    const stored = this.input.features?.[symbol];
+    const changed = featuresOf(series);
+    return stored === undefined ? changed : carriedOver(stored, this.computed(symbol), changed, rows);
   }
 
   /** Hash of what a scene shows to the market; spreads follow from bars, volatility and model. */

@@ -15,9 +15,14 @@ const instant = z.string().transform((text, context): Instant => {
 });
 const decimalText = z.string().regex(/^\d+(?:\.\d+)?$/, 'expected a non-negative decimal number');
 
-/** An execution request as it travels through the queues. */
+/**
+ * An execution request as it travels through the queues. While a release rolls out, routers of two versions read the same
+ * queues: within a major version of the schema a writer adds only optional fields that mean nothing to whoever does not
+ * know them, and a reader passes over what it does not know. A field that must be understood raises the major version,
+ * which older readers refuse; it is written once no older reader is left.
+ */
 export const executionRequestSchema = z
-  .strictObject({
+  .object({
     schema: z.literal('torghut.execution-request.v1'),
     account_label: accountLabelSchema,
     trade_decision_id: z.uuid(),
@@ -33,13 +38,13 @@ export const executionRequestSchema = z
     stop_price: decimalText.nullable(),
     decided_at: instant,
     expires_at: instant,
-    route: z.strictObject({
+    route: z.object({
       expected: z.enum(executionAdapters),
       policy: z.string(),
       fallback_count: z.int().min(0),
       fallback_reason: z.string().nullable(),
       failed: z.array(
-        z.strictObject({
+        z.object({
           adapter: z.enum(executionAdapters),
           code: z.string(),
           at: instant,
@@ -118,9 +123,9 @@ export const executionRequestJson = (request: ExecutionRequest) => ({
 export const executionGroup = (request: Pick<ExecutionRequest, 'accountLabel' | 'order'>): string =>
   `${request.accountLabel}:${request.order.symbol}`;
 
-/** Follow-up of one open order: looked at again after a delay. */
+/** Follow-up of one open order: looked at again after a delay. Versions as those of an execution request. */
 export const followUpSchema = z
-  .strictObject({
+  .object({
     schema: z.literal('torghut.order-follow-up.v1'),
     account_label: accountLabelSchema,
     client_order_id: z.string().min(1).max(128),

@@ -14,6 +14,11 @@ export const instantParameter = (at: Instant): string => toText(at).replace('T',
 /** Rows of one series that exist at `now`. */
 export const series = `source = '${source}' AND window_size = {window: String} AND event_ts <= ${instant('now')} AND ingest_ts <= ${instant('now')}`;
 
+/** How far behind `now` the newest row of the stream is looked for. */
+export const tailHours = 2;
+/** Span of the mean volume of a row's symbol, ending with the row. */
+export const volumeMinutes = 20;
+
 /** A value of an answer. */
 export type Scalar = string | number | null;
 /** A number of an answer; NaN and infinities count as none. */

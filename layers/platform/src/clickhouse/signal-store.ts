@@ -18,13 +18,13 @@ import {
   measured,
   series,
   source,
+  tailHours,
+  volumeMinutes,
   type Scalar,
   type SignalTables,
 } from './signal-columns.ts';
 
-const tailHours = 2;
 const seenMinutes = 10;
-const volumeMinutes = 20;
 
 /** Below the 128 KiB that a ClickHouse server takes in one parameter; quotes and commas included. */
 const parameterCharacters = 100_000;

@@ -17,7 +17,7 @@ import {
   type Settings,
   type Ticker,
 } from '@torghut/domain';
-import type { EvidenceStore, Signer } from '@torghut/domain/evidence';
+import type { EvidenceStore, Signer, VerificationKey } from '@torghut/domain/evidence';
 import * as z from 'zod';
 import {
   createEventBridgeClient,
@@ -41,7 +41,7 @@ import type { Pool } from '../postgres/pool.ts';
 import type { InvocationTelemetry } from '../telemetry/invocation-telemetry.ts';
 import { createTelemetry } from '../telemetry/powertools.ts';
 import { databaseAddress, openDatabase } from './database.ts';
-import type { openEvidence, openSigner } from './evidence.ts';
+import type { openEvidence, openSigner, openVerificationKeys } from './evidence.ts';
 import type { Invocation } from './invocation.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -88,6 +88,8 @@ export interface Connections {
   /** `open` is brought by whoever asks, so that nobody else loads the client. */
   readonly evidence: (open: typeof openEvidence) => EvidenceStore;
   readonly signer: (open: typeof openSigner) => Promise<Signer>;
+  /** Keys whose signatures count: those that were published with the release, and the one that signs now. */
+  readonly verificationKeys: (open: typeof openVerificationKeys) => Promise<readonly VerificationKey[]>;
 }
 
 /** The database is not one this code works with. Nothing is traded; the next invocation looks again. */
@@ -247,6 +249,12 @@ export const connect = (service: string, environment: Environment, overrides: Ov
     evidence: (open) => overrides.evidence ?? open(awsOptions, required(evidenceKeys.bucket)),
 
     signer: async (open) => overrides.signer ?? (await open(awsOptions, required(evidenceKeys.signingKey))),
+
+    verificationKeys: (open) =>
+      open(
+        environment[evidenceKeys.publishedKeys] ?? '',
+        overrides.signer ?? { options: awsOptions, keyId: required(evidenceKeys.signingKey) },
+      ),
 
     publisher: () => {
       if (overrides.publisher !== undefined) return overrides.publisher;

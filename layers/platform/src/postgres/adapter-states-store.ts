@@ -1,6 +1,5 @@
 import {
   assessAdapterChange,
-  newYorkDate,
   operatorHealthReasons,
   type AccountLabel,
   type AdapterChange,
@@ -11,13 +10,13 @@ import {
   type ExecutionAdapter,
   type FreshnessLimits,
   type Instant,
-  type ParityStanding,
   type StateAdapter,
   type Ticker,
 } from '@torghut/domain';
 import { lockAccount } from './account-lock.ts';
 import { actorOf, rowIdOf, type OperatorChange } from './operator-change.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
+import { readParityStandings } from './read-model/parity.ts';
 import { instantText } from './read-model/sql.ts';
 import { readContinuity } from './signal-continuity.ts';
 
@@ -85,24 +84,6 @@ export const readAdapterStates = async (
   return { inForce: inForce.rows, history: newest.rows };
 };
 
-/** The newest parity check of each symbol and kind. Sessions are counted by the calendar, today's included. */
-const readParity = async (
-  db: Queryable,
-  account: AccountLabel,
-  symbols: readonly Ticker[],
-  now: Instant,
-): Promise<readonly ParityStanding[]> => {
-  const { rows } = await db.query<ParityStanding>(
-    `SELECT DISTINCT ON (symbol, kind) symbol, kind, result,
-       (SELECT count(*)::int FROM market_calendar c
-         WHERE c.kind <> 'closed' AND c.session_date > p.session_date AND c.session_date <= $3::date) AS "sessionsSince"
-     FROM parity_checks p WHERE account_label = $1 AND symbol = ANY($2) AND p.session_date <= $3::date
-     ORDER BY symbol, kind, p.session_date DESC, p.checked_at DESC`,
-    [account, symbols, newYorkDate(now)],
-  );
-  return rows;
-};
-
 /**
  * Supersedes the state of an adapter, or of a symbol on it, as an operator asks. Judged and written under the account's
  * lock: effective on the next claim. Breaker and samples go on as they are.
@@ -135,7 +116,7 @@ export const changeAdapterState = (
       states: found.rows.filter(isExecutionState).map(asAdapterState),
       continuity: await readContinuity(client, account, rules.freshness, now),
       paritySymbols: rules.paritySymbols,
-      parity: await readParity(client, account, rules.paritySymbols, now),
+      parity: await readParityStandings(client, account, rules.paritySymbols, now),
       parityMaxSessions: rules.parityMaxSessions,
     });
     if (verdict.kind === 'no_change') return { kind: 'no_change', row: current ?? null };

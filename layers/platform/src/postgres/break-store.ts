@@ -12,6 +12,7 @@ import {
 import { setAdapterState } from './breaker-store.ts';
 import { jsonText } from './json.ts';
 import type { Queryable } from './pool.ts';
+import { instantText } from './read-model/sql.ts';
 
 export interface BreakContext {
   readonly account: AccountLabel;
@@ -31,10 +32,11 @@ export const recordBreak = async (
 ): Promise<boolean> => {
   const { severity, healPolicy, containment } = breakHandling[found.type];
   const symbol = found.symbol === null ? null : asTicker(found.symbol);
+  const dedupKey = hashJson({ account, type: found.type, ...found.identity });
   const written = await client.query(
     `INSERT INTO reconciliation_breaks (run_id, account_label, break_type, symbol, order_ref, ours, theirs, tolerance, severity,
-       heal_policy, status, dedup_key, healed_at, heal_proof)
-     SELECT $1::uuid, $2::text, $3, $4, $5::text, $6::jsonb, $7::jsonb, $8::jsonb, $9, $10, $11, $12::char(64), $13::timestamptz, $14::jsonb
+       heal_policy, status, dedup_key, healed_at, heal_proof, last_found_at)
+     SELECT $1::uuid, $2::text, $3, $4, $5::text, $6::jsonb, $7::jsonb, $8::jsonb, $9, $10, $11, $12::char(64), $13::timestamptz, $14::jsonb, $15::timestamptz
       WHERE NOT EXISTS (SELECT FROM reconciliation_breaks
                          WHERE account_label = $2::text AND dedup_key = $12::char(64) AND status <> 'healed')`,
     [
@@ -49,12 +51,20 @@ export const recordBreak = async (
       found.severity ?? severity,
       healPolicy,
       found.healed ? 'healed' : 'open',
-      hashJson({ account, type: found.type, ...found.identity }),
+      dedupKey,
       found.healed ? new Date(now) : null,
       found.healed ? jsonText({ run: runId, ...found.theirs }) : null,
+      new Date(now),
     ],
   );
-  if (written.rowCount !== 1) return false;
+  if (written.rowCount !== 1) {
+    await client.query(
+      `UPDATE reconciliation_breaks SET last_found_at = $3
+        WHERE account_label = $1 AND dedup_key = $2 AND status <> 'healed' AND last_found_at < $3`,
+      [account, dedupKey, new Date(now)],
+    );
+    return false;
+  }
   if (symbol !== null && (containment === 'manual_review' || containment === 'disabled'))
     await closeSymbol(client, { account, now }, symbol, containment, found.type);
   return true;
@@ -83,6 +93,46 @@ const closeSymbol = async (
       now,
     );
   }
+};
+
+/** A break that waits for a person; times are UTC text. */
+export interface StandingBreak {
+  readonly id: string;
+  readonly created_at: string;
+  readonly status: 'open' | 'escalated';
+  readonly severity: string;
+  readonly break_type: BreakType;
+  readonly symbol: string | null;
+  readonly order_ref: string | null;
+  readonly ours: object;
+  readonly theirs: object;
+  /** When the first whole comparison began that no longer showed it; null when none was made since, or it shows it. */
+  readonly agrees_since: string | null;
+}
+
+/** Breaks that each run of these scopes looks for anew in everything there is: one it does not find is gone. */
+const comparedBy = Object.entries(breakHandling).flatMap(([type, { comparedBy: scopes }]) =>
+  scopes.map((scope) => ({ type, scope })),
+);
+
+/** Open and escalated breaks, critical ones first. Another difference of the same kind and symbol is no agreement. */
+export const listStandingBreaks = async (
+  client: Queryable,
+  account: AccountLabel,
+): Promise<readonly StandingBreak[]> => {
+  const { rows } = await client.query<StandingBreak>(
+    `SELECT b.id, ${instantText('b.created_at')} AS created_at, b.status, b.severity, b.break_type, b.symbol, b.order_ref, b.ours, b.theirs,
+       (SELECT ${instantText('min(r.started_at)')} FROM reconciliation_runs r
+         WHERE r.account_label = $1 AND r.status = 'completed'
+           AND r.scope IN (SELECT scope FROM jsonb_to_recordset($2::jsonb) AS compared (type text, scope text) WHERE type = b.break_type)
+           AND r.started_at > (SELECT max(same.last_found_at) FROM reconciliation_breaks same
+                                WHERE same.account_label = $1 AND same.break_type = b.break_type AND same.symbol IS NOT DISTINCT FROM b.symbol)
+       ) AS agrees_since
+       FROM reconciliation_breaks b
+      WHERE b.account_label = $1 AND b.status IN ('open', 'escalated') ORDER BY b.severity = 'critical' DESC, b.created_at, b.id`,
+    [account, jsonText(comparedBy)],
+  );
+  return rows;
 };
 
 /** What an operator decides about a break that waits for a person. */

@@ -1,6 +1,7 @@
 import { hour, toText, type AccountLabel, type EvidenceClass, type Instant } from '@torghut/domain';
 import type { ExternalInputName, ExternalInputs, GateEvidenceSource, GateInput } from '@torghut/domain/research';
 import type { Queryable } from './pool.ts';
+import { readParitySession } from './read-model/parity.ts';
 
 export interface GateEvidenceOptions {
   readonly account: AccountLabel;
@@ -75,18 +76,9 @@ export const postgresGateEvidence = (pool: Queryable, options: GateEvidenceOptio
       found.tca_churn_ratio = figure(churn, 'ratio', 'execution_tca_metrics', at);
     }
 
-    const {
-      rows: [parity],
-    } = await pool.query<{ passed: boolean | null; observed: boolean | null; at: Instant | null }>(
-      `SELECT bool_and(result = 'pass') AS passed, bool_and(evidence_class = 'observed') AS observed, max(checked_at) AS at
-         FROM parity_checks WHERE account_label = $1 AND checked_at <= $2
-          AND session_date = (SELECT max(session_date) FROM parity_checks WHERE account_label = $1 AND checked_at <= $2)`,
-      [account, new Date(now)],
-    );
-    if (parity !== undefined && parity.at !== null) {
-      const ofClass = parity.observed === true ? 'observed' : 'simulated';
-      found.parity_passed = figure(parity.passed === true, 'flag', 'parity_checks', parity.at, ofClass);
-    }
+    const parity = await readParitySession(pool, account, now);
+    if (parity.at !== null)
+      found.parity_passed = figure(parity.passed, 'flag', 'parity_checks', parity.at, parity.evidence_class);
 
     const { rows: drills } = await pool.query<{ kind: string; succeeded: boolean; at: Instant }>(
       `SELECT DISTINCT ON (kind) kind, succeeded, coalesce(finished_at, started_at) AS at FROM drills

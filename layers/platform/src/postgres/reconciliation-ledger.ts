@@ -32,6 +32,7 @@ import { calendarDay, type CalendarRow } from './calendar-store.ts';
 import { lockAccount } from './account-lock.ts';
 import { jsonText } from './json.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
+import { cashMoved } from './cash-moved.ts';
 import { insertSnapshot } from './position-snapshots.ts';
 
 export interface ReconciliationLedgerConfig {
@@ -146,9 +147,6 @@ async function* listOrders(
   }
 }
 
-/** Cash that activities other than fills moved, by their own amount. */
-const postedCash = `(SELECT coalesce(sum(a.net_amount), 0)::text FROM account_activities a WHERE a.account_label = $1 AND a.activity_type <> 'FILL')`;
-
 /** Cash that all activities moved before a moment. */
 const cashMovedBefore = (at: string): string => `(
   (SELECT coalesce(-sum(m.signed_qty * m.price), 0) FROM fill_movements m WHERE m.account_label = $1 AND m.moved_at < ${at})
@@ -221,7 +219,6 @@ const movementsEndStatement = `SELECT event_ts::text AS at FROM execution_order_
 const movementsStatement = `SELECT f.symbol, sum(f.signed_qty)::text AS qty, sum(f.signed_qty * f.price)::text AS cost, count(*) AS fills,
   max(f.moved_at) AS "lastFillAt" ${since('fill_movements', 'moved_at')} AND f.moved_at <= $4 GROUP BY f.symbol`;
 
-/** Positions are counted from where they last agreed and cash from the beginning, which is the same until the first agreed. */
 const movementsOnce = (client: Queryable, account: AccountLabel): MovementsSince => {
   const known = new Map<string, Promise<ReadonlyMap<string, Movements>>>();
   const read = async (asOf: Instant | null, later: string): Promise<ReadonlyMap<string, Movements>> => {
@@ -450,11 +447,11 @@ export const postgresReconciliationLedger = (
 
       positions: () => readPositions(client, account, movements),
 
-      activitiesNet: async () => {
-        const { rows } = await client.query<{ net: DecimalText }>(`SELECT ${postedCash} AS net`, [account]);
-        const fills = await movements(null, []);
-        return [...fills.values()].reduce((net, { cost }) => net.minus(cost), decimal(rows[0]?.net ?? '0'));
-      },
+      // Before the first checkpoint the positions of a new ledger are counted from the same sums.
+      cashMoved: () =>
+        cashMoved(client, account, async () =>
+          [...(await movements(null, [])).values()].reduce((cost, moved) => cost.plus(moved.cost), zero),
+        ),
 
       saveActivities: (activities) => saveActivities(client, account, activities),
 
@@ -491,7 +488,7 @@ export const postgresReconciliationLedger = (
       return result.rows[0]?.id ?? null;
     },
 
-    finishRun: async (runId, { sources, checked, completed }, now) => {
+    finishRun: async (runId, { sources, checked, completed, cashCheckpoint }, now) => {
       const { rows } = await pool.query<{ breaks: number; healed: number }>(
         // Two may be at the same run: what one of them completed, a failure of the other does not take back.
         `WITH found AS (
@@ -501,7 +498,17 @@ export const postgresReconciliationLedger = (
              FROM found WHERE run.id = $1 AND run.status <> 'completed'
          )
          SELECT breaks, healed FROM found WHERE EXISTS (SELECT FROM reconciliation_runs WHERE id = $1)`,
-        [runId, completed ? 'completed' : 'failed', jsonText(sources), checked, new Date(now)],
+        [
+          runId,
+          completed ? 'completed' : 'failed',
+          jsonText(
+            cashCheckpoint === undefined
+              ? sources
+              : { ...sources, cash: { ...sources['cash'], checkpoint: cashCheckpoint } },
+          ),
+          checked,
+          new Date(now),
+        ],
       );
       const [counts] = rows;
       if (counts === undefined) throw new Error(`expected reconciliation run ${runId}, found none`);

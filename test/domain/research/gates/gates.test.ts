@@ -209,6 +209,20 @@ describe('[R6] gates', () => {
     expect(blockingCodes(judge(withFigure(name, hours(age)), target))).toEqual(codes);
   });
 
+  it('leave calibration open where too few samples have no error at all', () => {
+    const gates = judgeGates({
+      inputs: {
+        ...withFigure('calibration_samples', { value: 3 }),
+        expected_calibration_error: figure('expected_calibration_error', { value: null }),
+      },
+      policy,
+      target: 'paper',
+      evaluatedAt,
+    });
+    expect(gates[6]).toMatchObject({ status: 'inconclusive', codes: ['calibration_insufficient_samples'] });
+    expect(verdictOf(gates)).toBe('INCONCLUSIVE');
+  });
+
   it('leave calibration open while there are too few samples, whatever they say', () => {
     const inputs = {
       ...withFigure('calibration_samples', { value: 49 }),

@@ -33,7 +33,8 @@ describe('the generated bars', () => {
   });
 
   it('fill two full sessions and a half day, at prices of which 250 USD buy a whole share', async () => {
-    const { sessions } = await readBars(generatedDirectory);
+    const { sessions, evidenceClass } = await readBars(generatedDirectory);
+    expect(evidenceClass).toBe('simulated');
     expect(sessions.map(({ date, day, symbols }) => [date, day.kind, symbols.size])).toEqual([
       ['2025-11-25', 'full', 8],
       ['2025-11-26', 'full', 8],

@@ -47,6 +47,25 @@ describe('reading bars', () => {
     });
   });
 
+  it.each([
+    ['none', null, 'observed'],
+    ['one of generated bars', '{"generated":true,"seed":1}', 'simulated'],
+    ['one of bars that were not generated', '{"generated":false}', 'observed'],
+  ])('are evidence by the manifest beside them, wherever they are: %s', async (_, manifest, evidenceClass) => {
+    await write('AAA_1m.csv', bars(row('14:30:00')));
+    if (manifest !== null) await write('manifest.json', manifest);
+    expect(await readBars(directory)).toMatchObject({ evidenceClass });
+  });
+
+  it.each(['{}', 'generated', '{"generated":"no"}'])(
+    'with the manifest %s beside them are refused',
+    async (manifest) => {
+      await write('AAA_1m.csv', bars(row('14:30:00')));
+      await write('manifest.json', manifest);
+      await expect(readBars(directory)).rejects.toThrow(/manifest\.json: expected JSON that says whether/);
+    },
+  );
+
   it('keeps bars that start within the regular session, to the minute, on a half day too', async () => {
     const times = ['2025-11-26T14:29:00', '2025-11-26T14:30:00', '2025-11-26T20:59:00', '2025-11-26T21:00:00'];
     const half = ['2025-11-28T14:30:00', '2025-11-28T17:59:00', '2025-11-28T18:00:00', '2025-11-29T15:00:00'];

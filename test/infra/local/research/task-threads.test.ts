@@ -1,5 +1,6 @@
 import {
   countTrials,
+  featuresOf,
   inThisThread,
   runBacktest,
   type BacktestPlan,
@@ -30,6 +31,11 @@ afterEach(() => {
 it('finds in any number of threads what one thread finds, and leaves none behind', async () => {
   const alone = await backtest(inThisThread(input));
   for (const threads of [1, 2]) expect(await inThreads(threads)).toEqual(alone);
+});
+
+it('finds the same of signals that were stored, and of what stress moves of them', async () => {
+  const stored = { ...input, features: input.series.map(featuresOf) };
+  expect(await inThreads(2, stored)).toEqual(await backtest(inThisThread(stored)));
 });
 
 it('tells of every task that is done', async () => {

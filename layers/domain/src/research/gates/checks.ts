@@ -34,6 +34,7 @@ export interface Check {
 interface CheckOptions {
   readonly notApplicable?: (context: CheckContext) => NotApplicableCode | null;
   readonly missing?: CheckCode;
+  readonly missingStatus?: Objection['status'];
   readonly status?: Objection['status'];
 }
 
@@ -50,7 +51,7 @@ const check = <Name extends InputName>(
   gateId,
   input,
   notApplicable: options.notApplicable ?? always,
-  missing: { status: 'fail', code: options.missing ?? `${input}_missing` },
+  missing: { status: options.missingStatus ?? 'fail', code: options.missing ?? `${input}_missing` },
   judge: (context) => {
     const value = valueOf(context.inputs, input);
     if (value === null || value === undefined) return null;
@@ -360,7 +361,8 @@ export const checks: readonly Check[] = [
       !withSamples(context) || error <= context.policy.profitability.most_calibration_error
         ? null
         : `at most ${context.policy.profitability.most_calibration_error}`,
-    { missing: 'calibration_insufficient_samples', status: 'fail' },
+    // Too few samples have no error; that is a doubt, as their number is, and no failure.
+    { missing: 'calibration_insufficient_samples', missingStatus: 'inconclusive' },
   ),
   digestCheck('dataset_digest'),
   digestCheck('config_digest'),

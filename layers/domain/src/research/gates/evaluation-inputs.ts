@@ -1,5 +1,5 @@
 import type { EvidenceClass } from '../../enumerations.ts';
-import type { GateInput } from '../artifacts.ts';
+import type { EvaluationReport, GateInput } from '../artifacts.ts';
 import type { Reports } from '../reports.ts';
 import {
   externalInputs,
@@ -19,6 +19,13 @@ export interface ReportDigests {
   readonly evaluation: string;
   readonly baseline: string;
 }
+
+/** A detector that compared nothing has not found nothing. */
+const beyondTolerance = ({
+  rows_compared,
+  differences,
+  tolerated,
+}: EvaluationReport['detectors']['lookahead']): number | null => (rows_compared > 0 ? differences - tolerated : null);
 
 /** The figures a run gives its gates, from its reports alone, and beside them those that others gave. */
 export const gateInputsOf = (
@@ -68,9 +75,8 @@ export const gateInputsOf = (
   put('dsr', report, alpha.dsr.value);
   put('pbo', report, alpha.pbo.value);
   put('mean_trade_net_low', report, intervals.mean_trade_net_bps.low);
-  // A detector that compared nothing has not found nothing.
-  put('lookahead_differences', report, detectors.lookahead.rows_compared > 0 ? detectors.lookahead.differences : null);
-  put('recursion_differences', report, detectors.recursion.rows_compared > 0 ? detectors.recursion.differences : null);
+  put('lookahead_differences', report, beyondTolerance(detectors.lookahead));
+  put('recursion_differences', report, beyondTolerance(detectors.recursion));
   put('max_drawdown', report, Number(totals.max_drawdown_usd));
   put('turnover_ratio', report, totals.turnover_ratio);
   put('cost', report, totals.cost_bps);

@@ -78,5 +78,6 @@ export interface ReplayConfig {
 
 export interface ReplayPorts {
   readonly ledger: ReplayLedger;
-  readonly signals: Pick<SignalStore, 'read'>;
+  /** Opens the reads of one replay, made in the order of the windows: what they remember of the stream ends with it. */
+  readonly signals: () => Pick<SignalStore, 'read'>;
 }

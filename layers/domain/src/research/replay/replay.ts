@@ -65,6 +65,7 @@ export const replayDecisions = async (
   let shownLater = 0;
   const explained: Partial<Record<Explanation, number>> = {};
   const windows: ReplayedWindow[] = [];
+  const stream = signals();
   for (const [index, window] of recorded.entries()) {
     if (first === -1 || index < (runUp === -1 ? first : runUp)) continue;
     const stored: Cursor | null =
@@ -75,7 +76,7 @@ export const replayDecisions = async (
     const poll = startOfPoll(stored, window.scheduledFor, limits);
     let delivered: ReturnType<typeof deliveredRows> = { rows: [], shownLater: 0, problem: null };
     if (window.rowsRead > 0) {
-      const read = await signals.read({
+      const read = await stream.read({
         now: window.scheduledFor,
         cursor: poll.cursor,
         processed: poll.cursor.overlapKeys,

@@ -24,6 +24,7 @@ import {
   readProvenance,
   type RowFilter,
 } from './orders.ts';
+import { type ParityFilter, type ParityReads, readParity } from './parity.ts';
 import {
   type AutonomyTotals,
   readAutonomy,
@@ -71,6 +72,7 @@ export interface OperatorReadModel {
   /** The rows behind a decision or an order; null when no row names the id. */
   why(id: string): Promise<WhyRows | null>;
   burnIn(since: Instant, until: Instant): Promise<BurnInReads>;
+  parity(filter: ParityFilter, now: Instant): Promise<ParityReads>;
   controls(): Promise<ControlsRead>;
   /** The states in force and the newest `history` changes. */
   adapters(history: number): Promise<AdapterStatesRead>;
@@ -105,6 +107,7 @@ export const operatorReadModel = (pool: Pool, account: AccountLabel): OperatorRe
   provenance: (since) => readProvenance(pool, account, since),
   why: (id) => inSnapshot(pool, (db) => readWhy(db, account, id)),
   burnIn: (since, until) => inSnapshot(pool, (db) => readBurnIn(db, account, since, until)),
+  parity: (filter, now) => inSnapshot(pool, (db) => readParity(db, account, filter, now)),
   controls: () => readControls(pool, account),
   adapters: (history) => inSnapshot(pool, (db) => readAdapterStates(db, account, history)),
 });

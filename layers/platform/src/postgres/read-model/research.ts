@@ -63,12 +63,17 @@ export const readAutonomy = async (db: Queryable, account: AccountLabel, now: In
   return onlyRow(rows);
 };
 
+/** A run over too few sessions says so in its gates, and then has as few folds as it has. */
+const fewFolds = `EXISTS (SELECT 1 FROM gate_evaluations g WHERE g.run_id = r.id AND 'insufficient_folds' = ANY (g.codes))`;
+
 /** What one research run left in the ledger. */
 export interface RunEvidence {
   readonly run_id: string;
   readonly status: RunStatus;
   readonly candidates: number;
   readonly folds: number;
+  /** Whether its gates say that there were too few sessions for the folds of a full chain. */
+  readonly insufficient_folds: boolean;
   readonly stress_cases: number;
   readonly gate_evaluations: number;
   readonly promotions: number;
@@ -88,6 +93,7 @@ export const readRunEvidence = async (
        (SELECT count(*)::int FROM research_fold_metrics f JOIN research_candidates c ON c.id = f.candidate_id WHERE c.run_id = r.id) AS folds,
        (SELECT count(*)::int FROM research_stress_metrics s JOIN research_candidates c ON c.id = s.candidate_id WHERE c.run_id = r.id)
          AS stress_cases,
+       ${fewFolds} AS insufficient_folds,
        (SELECT count(*)::int FROM gate_evaluations g WHERE g.run_id = r.id) AS gate_evaluations,
        (SELECT count(*)::int FROM research_promotions p WHERE p.run_id = r.id) AS promotions,
        json_build_object('dataset_manifest', r.dataset_manifest_key, 'run_manifest', r.manifest_key) AS artifacts
@@ -131,11 +137,19 @@ const rowsOfRun: Readonly<Record<keyof typeof fullChainRows, string>> = {
   gate_evaluations: ofRun('gate_evaluations'),
   research_promotions: ofRun('research_promotions'),
 };
-const incomplete = Object.entries(fullChainRows)
-  .map(([table, rows]) => `CASE WHEN ${rowsOfRun[table as keyof typeof fullChainRows]} < ${rows} THEN '${table}' END`)
+const exempt: Partial<Record<keyof typeof fullChainRows, string>> = { research_fold_metrics: fewFolds };
+const incomplete = (Object.keys(fullChainRows) as (keyof typeof fullChainRows)[])
+  .map((table) => {
+    const lacking = `${rowsOfRun[table]} < ${fullChainRows[table]}`;
+    const excuse = exempt[table];
+    return `CASE WHEN ${lacking}${excuse === undefined ? '' : ` AND NOT ${excuse}`} THEN '${table}' END`;
+  })
   .join(', ');
 
-/** Runs whose window began in `[from, until)`, each with the tables that lack rows of it. */
+/**
+ * Runs of which something happened in `[from, until)`, each with the tables that lack rows of it: their window began, or
+ * they ended, as what is stored long after its window does. A run that has not ended is among them every time.
+ */
 export const readRunsOnRecord = async (
   db: Queryable,
   account: AccountLabel,
@@ -145,7 +159,8 @@ export const readRunsOnRecord = async (
   const { rows } = await db.query<RunOnRecord>(
     `SELECT r.run_id AS "runId", r.status, ${epochMs('r.window_end')} AS "windowEnd", r.manifest_sha256 AS "manifestSha256",
        CASE WHEN r.status = 'completed' THEN array_remove(ARRAY[${incomplete}], NULL) ELSE '{}' END AS "incompleteTables"
-     FROM research_runs r WHERE r.account_label = $1 AND r.window_start >= $2 AND r.window_start < $3
+     FROM research_runs r WHERE r.account_label = $1 AND r.window_start < $3
+       AND (r.window_start >= $2 OR (r.finished_at >= $2 AND r.finished_at < $3) OR r.status = 'running')
      ORDER BY r.window_start, r.run_id`,
     [account, instantParameter(from), instantParameter(until)],
   );
