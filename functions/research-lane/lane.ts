@@ -2,7 +2,7 @@ import type { Instant } from '@torghut/domain';
 import { runBacktest, type EvaluationInput, type GateReport, type TaskExecutor } from '@torghut/domain/research';
 import { closeRun, closeSkipped, type ClosePorts } from './close.ts';
 import { LaneFailed, OutOfReach } from './lane-failed.ts';
-import { openRuns, type Opened, type OpenPorts } from './open.ts';
+import { openRuns, type Opened, type OpenPorts, type OpenRun } from './open.ts';
 
 export interface LanePorts extends OpenPorts, ClosePorts {
   readonly policy: OpenPorts['policy'] & ClosePorts['policy'];
@@ -52,6 +52,16 @@ export const endSkipped = (
 /** Lends what runs the tasks of one dataset to a piece of work. */
 export type WithExecutor = <T>(input: EvaluationInput, work: (execute: TaskExecutor) => Promise<T>) => Promise<T>;
 
+/** Evaluates a run in this process and hands its evidence on. */
+export const evaluateRun = async (
+  run: OpenRun,
+  execute: TaskExecutor,
+  ports: LanePorts,
+): Promise<Extract<LaneResult, { readonly kind: 'closed' }>> => {
+  const backtest = await runBacktest(ports.ledger, execute, run.runId, run.plan);
+  return { kind: 'closed', ...(await closeRun(run, backtest, ports)) };
+};
+
 /** The whole lane in one process: opens the runs of a window, evaluates each, and hands its evidence on. */
 export const runLane = async (
   scheduledFor: Instant,
@@ -65,12 +75,9 @@ export const runLane = async (
     } else if (opened.kind === 'open') {
       const { run } = opened;
       results.push(
-        await withExecutor(run.input, (execute) => runBacktest(ports.ledger, execute, run.runId, run.plan))
-          .then((backtest) => closeRun(run, backtest, ports))
-          .then(
-            (closed) => ({ kind: 'closed' as const, ...closed }),
-            (error: unknown) => failRun(run.runId, error, ports),
-          ),
+        await withExecutor(run.input, (execute) => evaluateRun(run, execute, ports)).catch((error: unknown) =>
+          failRun(run.runId, error, ports),
+        ),
       );
     } else {
       results.push(opened);

@@ -44,7 +44,7 @@ const answering = async <Answer extends { readonly ok: boolean }>(
   answer: Promise<Answer | { readonly ok: false; readonly failure: string; readonly detail: string }>,
 ): Promise<Answer> => {
   const given = await answer;
-  if (given.ok || !('failure' in given)) return given as Answer;
+  if (given.ok || !('failure' in given)) return given;
   throw new OutOfReach(codes.source, new Error(`${given.failure}: ${given.detail}`));
 };
 

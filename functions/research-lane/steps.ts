@@ -5,15 +5,17 @@ import {
   chooseCandidate,
   countTrials,
   firstTasks,
+  inThisThread,
   recountTrials,
   runTask,
   secondTasks,
+  shortfallOf,
   workbenchFor,
   type TaskResult,
 } from '@torghut/domain/research';
 import * as z from 'zod';
 import { closeRun } from './close.ts';
-import { endSkipped, failRun, failRunForGood, type LanePorts, type LaneResult } from './lane.ts';
+import { endSkipped, evaluateRun, failRun, failRunForGood, type LanePorts, type LaneResult } from './lane.ts';
 import { LaneFailed } from './lane-failed.ts';
 import { laneRuns, openRuns, type OpenRun } from './open.ts';
 import { tellingOutages } from './out-of-reach.ts';
@@ -67,30 +69,35 @@ const fanOutRun = async ({ dataset, input, plan, ...run }: OpenRun, ports: LaneP
   );
 };
 
-const endOf = (result: Exclude<LaneResult, { readonly kind: 'closed' }>): string => {
+const endOf = (result: LaneResult): string => {
+  if (result.kind === 'closed') return result.report.verdict;
   if (result.kind === 'skipped') return result.reason;
   return result.kind === 'final' ? result.status : result.detail;
 };
 
+/** A few sessions are judged sooner than handed out, and their verdict is known. */
+const isTooShort = ({ input, plan }: OpenRun): boolean =>
+  shortfallOf(input.sessions.length, plan.folds.length, plan.basis.plan) !== null;
+
 const open = async ({ scheduledFor }: StepOf<'open'>, ports: LanePorts) => {
   const runs: FannedOut[] = [];
   const ended: { readonly run_id: string | null; readonly kind: LaneResult['kind']; readonly detail: string }[] = [];
+  const end = (result: LaneResult): void => {
+    ended.push({ run_id: 'runId' in result ? result.runId : null, kind: result.kind, detail: endOf(result) });
+  };
   for (const opened of await openRuns(scheduledFor, ports)) {
-    if (opened.kind === 'open') {
-      try {
-        runs.push(await fanOutRun(opened.run, ports));
-      } catch (error) {
-        const { runId, kind, detail } = await failRunForGood(opened.run.runId, error, ports);
-        ended.push({ run_id: runId, kind, detail });
-      }
+    const result = opened.kind === 'skipped' ? await endSkipped(opened, ports) : opened;
+    if (result.kind !== 'open') {
+      end(result);
       continue;
     }
-    const result = opened.kind === 'skipped' ? await endSkipped(opened, ports) : opened;
-    ended.push({
-      run_id: 'runId' in result ? result.runId : null,
-      kind: result.kind,
-      detail: endOf(result),
-    });
+    const { run } = result;
+    try {
+      if (isTooShort(run)) end(await evaluateRun(run, inThisThread(run.input), ports));
+      else runs.push(await fanOutRun(run, ports));
+    } catch (error) {
+      end(await failRunForGood(run.runId, error, ports));
+    }
   }
   return { scheduledFor: toText(scheduledFor), runs, ended };
 };

@@ -97,6 +97,12 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       { invocations: 1, errors: null },
     ],
   },
+  'research-lane-failed': {
+    firing: { failed: 1, late: null, aborted: null },
+    calm: { failed: 0, late: 0, aborted: 0 },
+    // Between executions there is nothing to count.
+    almost: [{ failed: null, late: null, aborted: null }],
+  },
   ...Object.fromEntries(
     deployedRows
       .filter(({ id }) => id.startsWith('function-events-lost-'))

@@ -235,6 +235,8 @@ export interface DisputedOrder {
   readonly brokerOrderId: string;
   readonly ours: ListedOrder | null;
   readonly theirs: BrokerOrder | null;
+  /** Shares of the fills that are booked as they were reported. */
+  readonly filled: Decimal;
 }
 
 export interface MetOrders {
@@ -377,6 +379,6 @@ export const meetOrders = async (
   // Fills alone are of orders outside the lists: they say something only where the two sides of them differ.
   const disputed = [...meetings]
     .filter(([, { ours, theirs, lone }]) => ours ?? theirs ?? lone[0])
-    .map(([brokerOrderId, { ours, theirs }]) => ({ brokerOrderId, ours, theirs }));
+    .map(([brokerOrderId, { ours, theirs, filled }]) => ({ brokerOrderId, ours, theirs, filled }));
   return { orders, known, disputed };
 };

@@ -285,6 +285,9 @@ const recordMissing = (run: Run, order: Pick<LedgerOrder, 'brokerOrderId' | 'cli
     });
   });
 
+/** Whether the order has filled more than is booked as it was reported. */
+const hasUnreported = ({ filled }: DisputedOrder, { filledQty }: BrokerOrder): boolean => filledQty.gt(filled);
+
 type Lone = 'ours' | 'adopted' | 'too_recent' | 'decided';
 
 /**
@@ -352,14 +355,17 @@ const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: bo
   let [lookedUp, unanswered, unreached] = [0, 0, 0];
   let adopted = 0;
   const undecided = new Set<string>();
-  const settleTheirs = async (order: BrokerOrder): Promise<void> => {
-    if ((await settleOrder(run, order, fillsComplete)) === 'too_recent') undecided.add(order.symbol);
+  const leaveOpen = (one: DisputedOrder, order: BrokerOrder): void => {
+    if (hasUnreported(one, order)) undecided.add(order.symbol);
   };
-  const settleLone = async (order: BrokerOrder): Promise<void> => {
+  const settleTheirs = async (one: DisputedOrder, order: BrokerOrder): Promise<void> => {
+    if ((await settleOrder(run, order, fillsComplete)) === 'too_recent') leaveOpen(one, order);
+  };
+  const settleLone = async (one: DisputedOrder, order: BrokerOrder): Promise<void> => {
     const found = await settleForeign(run, order);
     if (found === 'adopted') adopted += 1;
-    else if (found === 'too_recent' || (found === 'ours' && !isSettled(run, order))) undecided.add(order.symbol);
-    else if (found === 'ours') await settleTheirs(order);
+    else if (found === 'too_recent' || (found === 'ours' && !isSettled(run, order))) leaveOpen(one, order);
+    else if (found === 'ours') await settleTheirs(one, order);
   };
   const settle = async (one: DisputedOrder): Promise<void> => {
     const { brokerOrderId } = one;
@@ -378,18 +384,18 @@ const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: bo
       unanswered += 1;
       undecided.add(ours.symbol);
     } else if (order === 'absent') await recordMissing(run, ours);
-    else await settleTheirs(order);
+    else await settleTheirs(one, order);
   };
   for (const one of disputed.toSorted((a, b) => Number(isStanding(a)) - Number(isStanding(b)))) {
     const { ours, theirs: order } = one;
     if (ours !== null && order !== null) {
       if (isSettled(run, order)) await settle(one);
-      else undecided.add(order.symbol);
+      else leaveOpen(one, order);
     } else if (ours !== null) {
       if (listed && old(ours.submittedAt)) await settle(one);
     } else if (order !== null) {
-      if (!old(order.submittedAt)) undecided.add(order.symbol);
-      else if (listed) await settleLone(order);
+      if (!old(order.submittedAt)) leaveOpen(one, order);
+      else if (listed) await settleLone(one, order);
     } else if (listed) {
       // Of an order that is older than the lists: booked and reported fills of it differ.
       await settle(one);
@@ -548,9 +554,12 @@ const symbolsUnreported = async (run: Run): Promise<ReadonlySet<string> | string
   };
   const { disputed } = await meetOrders(lists, { fillsComplete: true });
   const [failure] = failures;
-  return (
-    failure ??
-    new Set(disputed.flatMap(({ theirs }) => (theirs === null || isSettled(again, theirs) ? [] : [theirs.symbol])))
+  if (failure !== undefined) return failure;
+  return new Set(
+    disputed.flatMap((one) => {
+      const { theirs } = one;
+      return theirs !== null && !isSettled(again, theirs) && hasUnreported(one, theirs) ? [theirs.symbol] : [];
+    }),
   );
 };
 
