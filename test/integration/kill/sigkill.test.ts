@@ -146,8 +146,18 @@ const closeRemains = async (): Promise<void> => {
   for (const remains of opened.splice(0)) await remains.close();
 };
 
-/** Lives that are ended one after the other, and one that comes to the end of the replay. */
-const runKilled = async (dataDirectory: string): Promise<void> => {
+beforeAll(async () => {
+  directory = await temporaryDirectory('kill');
+  // Started by root, PostgreSQL runs as another user, who has to get through to its own directory.
+  await chmod(directory, 0o711);
+  common = { barsDirectory: join(directory, 'bars'), compileCache: join(directory, 'compiled') };
+  await mkdir(common.barsDirectory);
+  const bars = generateBars({ ...shippedSet, dates, stocks });
+  for (const [symbol, text] of bars) await writeFile(join(common.barsDirectory, `${symbol}_1m.csv`), text);
+
+  await new LocalRun({ ...common, dataDirectory: join(directory, 'unkilled') }).wasKilled();
+
+  const dataDirectory = join(directory, 'killed');
   for (let life = 0, going = true; going && killed < kills; life += 1) {
     const { death, afterStartMs, afterSpawnMs } = endOf(life);
     const run = new LocalRun({
@@ -162,29 +172,11 @@ const runKilled = async (dataDirectory: string): Promise<void> => {
     if (going) killed += 1;
   }
   await new LocalRun({ ...common, dataDirectory }).wasKilled();
-};
-
-beforeAll(async () => {
-  directory = await temporaryDirectory('kill');
-  // Started by root, PostgreSQL runs as another user, who has to get through to its own directory.
-  await chmod(directory, 0o711);
-  common = { barsDirectory: join(directory, 'bars'), compileCache: join(directory, 'compiled') };
-  await mkdir(common.barsDirectory);
-  const bars = generateBars({ ...shippedSet, dates, stocks });
-  for (const [symbol, text] of bars) await writeFile(join(common.barsDirectory, `${symbol}_1m.csv`), text);
-
-  const dataDirectory = join(directory, 'killed');
-  // Side by side: each waits for its own engines most of the time.
-  const both = await Promise.allSettled([
-    new LocalRun({ ...common, dataDirectory: join(directory, 'unkilled') }).wasKilled(),
-    runKilled(dataDirectory),
-  ]);
-  for (const one of both) if (one.status === 'rejected') throw one.reason;
   reference = await openRemains(join(directory, 'unkilled'));
   opened.push(reference);
   survivor = await openRemains(dataDirectory);
   opened.push(survivor);
-}, 600_000);
+}, 900_000);
 
 afterAll(async () => {
   await closeRemains();

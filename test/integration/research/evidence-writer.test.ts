@@ -503,7 +503,7 @@ describe('evidence that cannot be stored', () => {
     async (_, place, change) => {
       world = await openWorld();
       const candidate = change(run.spec).candidate_hash;
-      const withSpec = changed(run.artifacts, 'candidate-spec', () => change(run.spec) as unknown as Content);
+      const withSpec = changed(run.artifacts, 'candidate-spec', () => change(run.spec));
       // Every artifact tells the same story, and all of it is signed.
       const consistent = (
         ['walkforward-results', 'evaluation-report', 'stress-report', 'gate-report', 'promotion-record'] as const
