@@ -73,6 +73,8 @@ interface Script {
   readonly lookups?: readonly Lookup[];
   /** What the ledger answers to settling calls: `false` for a worker that was overtaken. */
   readonly current?: boolean;
+  /** The same of those that settle alone. */
+  readonly settles?: boolean;
   readonly leaseMs?: number;
   /** Every order the broker lists; none unless given. */
   readonly listed?: Read<readonly BrokerOrder[]>;
@@ -96,7 +98,7 @@ const route = async (script: Script) => {
   };
   const settle = (...call: Call): Promise<boolean> => {
     calls.push(call);
-    return Promise.resolve(current);
+    return Promise.resolve(current && (script.settles !== false || !call[0].startsWith('settle')));
   };
   const ledger: ExecutionLedger = {
     claim: (_request, asked, { asset, accountRead }, at) => {
@@ -162,7 +164,8 @@ const settlement = ({ calls }: Routed): Call => calls.find(([name]) => name.star
 describe('claims', () => {
   it.each<[string, Claim, RouteResult]>([
     ['a finished order', { kind: 'finished' }, 'finished'],
-    ['an order another worker holds', { kind: 'busy', until: decidedAt + 11 * second }, 'retry'],
+    ['an order another worker holds', { kind: 'busy', until: decidedAt + 11 * second, written: false }, 'retry'],
+    ['a write another worker has begun', { kind: 'busy', until: decidedAt + 11 * second, written: true }, 'unknown'],
     ['a denied order', { kind: 'denied', codes: ['kill_switch_engaged', 'order_message_expired'] }, 'denied'],
     ['an order whose adapter is passed by', { kind: 'rerouted', reason: 'breaker_open' }, 'fallen_back'],
   ])('[E10] %s sends nothing and looks nothing up', async (_title, claim, result) => {
@@ -229,7 +232,7 @@ describe('claims', () => {
   });
 
   it('wait for a lease that is about to end, and no longer than ten seconds in all', async () => {
-    const busy = (ms: number): Claim => ({ kind: 'busy', until: decidedAt + ms });
+    const busy = (ms: number): Claim => ({ kind: 'busy', until: decidedAt + ms, written: false });
     const waited = await route({ claims: [busy(4 * second), claimed], submits: [acknowledged] });
     expect([waited.result, waited.waits]).toEqual(['acknowledged', [4 * second]]);
     const twice = await route({ claims: [busy(6 * second), busy(12 * second)] });
@@ -447,12 +450,23 @@ describe('outcomes of a submit', () => {
     }
   });
 
-  it('denies an order that is absent everywhere when no adapter is left, and stops when it was overtaken', async () => {
+  it('denies an order that is absent everywhere when no adapter is left', async () => {
     const script = { submits: [lost], lookups: [absent] };
     const denied = await route({ ...script, absence: 'denied' });
     expect(denied.result).toBe('denied');
     expect(denied.counts).not.toHaveProperty('execution_fallback_total{from=lean,to=alpaca}');
-    expect((await route({ ...script, absence: 'superseded' })).result).toBe('retry');
+  });
+
+  it('[E6][E10] leaves a write to whoever took it over: its message need not come back', async () => {
+    for (const [submit, lookups] of [
+      [lost, [absent]],
+      [lost, [absent, found]],
+      [acknowledged, []],
+      [rejected, []],
+    ] as const) {
+      const routed = await route({ submits: [submit], lookups, settles: false, absence: 'superseded' });
+      expect([routed.result, routed.names.at(-1)?.startsWith('settle')]).toEqual(['finished', true]);
+    }
   });
 });
 
@@ -574,7 +588,7 @@ it('[E10] whatever ledger, venue and broker answer: at most one submit per claim
     unresolved(),
     { kind: 'finished' },
     { kind: 'denied', codes: ['kill_switch_engaged'] },
-    { kind: 'busy', until: decidedAt },
+    { kind: 'busy', until: decidedAt, written: false },
     { kind: 'rerouted', reason: 'breaker_open' },
   );
   const anySubmit = fc.constantFrom(

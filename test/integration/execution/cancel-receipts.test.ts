@@ -2,6 +2,7 @@ import {
   executionIdOf,
   minute,
   second,
+  type Claim,
   type OpenExecution,
   type VenueExchange,
   type WritePermit,
@@ -97,10 +98,24 @@ describe('a write that another adapter may have made', () => {
     world.clock.advanceTo(world.clock.now() + 31 * second);
     const before = await world.receipts({ clientOrderId });
     const other = await world.ports.alpaca.ledger.claim(request, 'alpaca', facts, world.clock.now());
-    expect(other).toEqual({ kind: 'busy', until: world.clock.now() + 30 * second });
+    expect(other).toEqual({ kind: 'busy', until: world.clock.now() + 30 * second, written: false });
     expect(await world.receipts({ clientOrderId })).toEqual(before);
     // The adapter that wrote may find out, and never writes again.
     expect(await ledger.claim(request, 'lean', facts, world.clock.now())).toMatchObject({ kind: 'unresolved' });
+    world.clock.advanceTo(world.clock.now() + minute);
+  });
+
+  it('[E6][E10] of Alpaca is what the message of LEAN has become: that one has nothing left to do', async () => {
+    await world.minutes(1);
+    const { request } = await world.decide({ symbol: 'AMZN', publish: false });
+    const facts = { asset: null, accountRead: true };
+    const claim = await world.ports.alpaca.ledger.claim(request, 'alpaca', facts, world.clock.now());
+    if (claim.kind !== 'claimed') throw new Error(`expected the right to write, found ${claim.kind}`);
+    await world.ports.alpaca.ledger.markInFlight(claim.permit, world.clock.now());
+    const late = (): Promise<Claim> => world.ports.lean.ledger.claim(request, 'lean', facts, world.clock.now());
+    expect(await late()).toMatchObject({ kind: 'busy', written: true });
+    world.clock.advanceTo(world.clock.now() + 31 * second);
+    expect(await late()).toEqual({ kind: 'finished' });
     world.clock.advanceTo(world.clock.now() + minute);
   });
 });

@@ -48,8 +48,8 @@ export type Claim =
   | { readonly kind: 'rerouted'; readonly reason: string }
   /** An order, or a final answer, exists already. */
   | { readonly kind: 'finished' }
-  /** Another worker's lease is alive. */
-  | { readonly kind: 'busy'; readonly until: Instant };
+  /** Another worker's lease is alive. `written`: it may have sent, and the order sync sees to what becomes of that. */
+  | { readonly kind: 'busy'; readonly until: Instant; readonly written: boolean };
 
 /** What a claim is made with, beside the ledger. */
 export interface ClaimFacts {
@@ -151,7 +151,9 @@ export type RouteResult =
   | 'rejected'
   | 'denied'
   | 'fallen_back'
+  /** Left to the order sync, which looks for it until it is found or proved absent. */
   | 'unknown'
+  /** Somebody else has seen it to its end, or will. */
   | 'finished'
   /** The message has to come back: another worker holds the order, or nothing could be sent. */
   | 'retry';
@@ -238,7 +240,7 @@ const attempt = async (request: ExecutionRequest, patience: number, ports: Route
       return 'finished';
     case 'busy': {
       const wait = Math.max(shortestWait, claim.until - clock.now());
-      if (wait > patience) return 'retry';
+      if (wait > patience) return claim.written ? 'unknown' : 'retry';
       await clock.sleep(wait);
       return attempt(request, patience - wait, ports);
     }
@@ -295,6 +297,7 @@ interface Sent {
   readonly patience: number;
 }
 
+/** Whoever took the write over from a worker that was too slow sees it to its end: that worker's message need not return. */
 const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Promise<RouteResult> => {
   const { request, permit, sentAt, patience } = sent;
   const { ledger, venue, clock, telemetry } = ports;
@@ -319,7 +322,7 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
         clock.now(),
       );
       telemetry.count('orders_submitted_total', 1, { adapter });
-      if (!settled) return 'retry';
+      if (!settled) return 'finished';
       observeAcknowledgement(telemetry, request, { adapter, order: outcome.order, now: clock.now() });
       return 'acknowledged';
     }
@@ -338,7 +341,7 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
         clock.now(),
       );
       telemetry.count('orders_rejected_total', 1, { code });
-      return settled ? 'rejected' : 'retry';
+      return settled ? 'rejected' : 'finished';
     }
     case 'duplicate':
       return resolve(
@@ -365,7 +368,7 @@ const settle = async (sent: Sent, outcome: SubmitOutcome, ports: RoutePorts): Pr
           clock.now(),
         );
         telemetry.count('orders_rejected_total', 1, { code });
-        return settled ? 'rejected' : 'retry';
+        return settled ? 'rejected' : 'finished';
       }
       if (!(await ledger.release(permit, [code], 'answered', clock.now()))) return 'retry';
       await clock.sleep(wait);
@@ -424,7 +427,7 @@ const resolve = async (
   const adapter = venue.adapter;
   const found = await lookUp(broker, request.order.clientOrderId, clock);
   const unknown = async (codes: readonly string[]): Promise<RouteResult> =>
-    (await ledger.settleUnknown(permit, { request, codes, exchange, verdict }, clock.now())) ? 'unknown' : 'retry';
+    (await ledger.settleUnknown(permit, { request, codes, exchange, verdict }, clock.now())) ? 'unknown' : 'finished';
   const lookupFailed = (failed: TransportFailure): Promise<RouteResult> =>
     unknown([...failureCodes(failure, sent), transportReason('alpaca', 'get_order_by_client_order_id', failed)]);
   const adopt = async (order: BrokerOrder): Promise<RouteResult> => {
@@ -449,7 +452,7 @@ const resolve = async (
       clock.now(),
     );
     telemetry.count('orders_adopted_total', 1);
-    if (!settled) return 'retry';
+    if (!settled) return 'finished';
     observeAcknowledgement(telemetry, request, { adapter: sender, order, now: clock.now() });
     return 'adopted';
   };
@@ -472,7 +475,7 @@ const resolve = async (
         },
         clock.now(),
       );
-      if (settled === 'superseded') return 'retry';
+      if (settled === 'superseded') return 'finished';
       if (settled === 'denied') return 'denied';
       if (settled === 'rejected') {
         telemetry.count('orders_rejected_total', 1, { code: 'broker_rejected_other' });

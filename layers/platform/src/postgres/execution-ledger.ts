@@ -361,8 +361,12 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     const abandoned = receipts.find((row) => row.state === 'claimed' && row.adapter !== adapter);
     if (unresolved !== undefined) {
       if (unresolved.state === 'io' && unresolved.lease_expires_at > now)
-        return { kind: 'busy', until: unresolved.lease_expires_at };
-      if (unresolved.adapter !== adapter) return { kind: 'busy', until: now + limits.receiptLeaseSeconds * second };
+        return { kind: 'busy', until: unresolved.lease_expires_at, written: true };
+      if (unresolved.adapter !== adapter) {
+        // Orders move from LEAN to Alpaca, never back: this message was delivered again after its order had moved on.
+        if (adapter === 'lean') return { kind: 'finished' };
+        return { kind: 'busy', until: now + limits.receiptLeaseSeconds * second, written: false };
+      }
       const taken = await client.query<{ fencing_token: number }>(
         `UPDATE broker_receipts SET fencing_token = next_fencing_token(), lease_expires_at = $2 WHERE id = $1 RETURNING fencing_token`,
         [unresolved.id, lease(now)],
@@ -376,14 +380,15 @@ export const postgresExecutionLedger = (pool: Pool, config: ExecutionLedgerConfi
     }
     if (own?.state === 'settled') return { kind: 'finished' };
     if (abandoned !== undefined) {
-      if (abandoned.lease_expires_at > now) return { kind: 'busy', until: abandoned.lease_expires_at };
+      if (abandoned.lease_expires_at > now) return { kind: 'busy', until: abandoned.lease_expires_at, written: false };
       // Its worker died before it wrote: left open, the claim would keep this adapter from claiming.
       await client.query(
         `UPDATE broker_receipts SET state = 'settled', outcome = 'not_sent', settled_at = $2, fencing_token = next_fencing_token() WHERE id = $1`,
         [abandoned.id, new Date(now)],
       );
     }
-    if (own !== undefined && own.lease_expires_at > now) return { kind: 'busy', until: own.lease_expires_at };
+    if (own !== undefined && own.lease_expires_at > now)
+      return { kind: 'busy', until: own.lease_expires_at, written: false };
 
     const facts = await readRiskFacts(client, account, now, order.clientOrderId);
     const universeAge = decision.universe_fetched_at === null ? null : now - decision.universe_fetched_at;
