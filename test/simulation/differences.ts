@@ -28,6 +28,15 @@ const passing: Partial<Record<Disturbance['kind'], readonly BreakType[]>> = {
   merger: ['position_avg_price_mismatch'],
   shares_moved: ['position_avg_price_mismatch'],
 };
+/** Cash that came or went with no order: nothing explains it for as long as the broker does not list its activity. */
+const movesCash: readonly Disturbance['kind'][] = ['cash', 'dividend', 'merger'];
+const passingOf = (disturbed: ReadonlySet<Disturbance['kind']>): ReadonlySet<BreakType> =>
+  new Set<BreakType>([
+    ...[...disturbed].flatMap((kind) => passing[kind] ?? []),
+    ...(disturbed.has('activities_missing') && movesCash.some((kind) => disturbed.has(kind))
+      ? (['cash_mismatch'] as const)
+      : []),
+  ]);
 const corporateActions: ReadonlySet<string> = new Set(['SPLIT', 'MA', 'JNLS']);
 
 const executedOf = (alpaca: AlpacaTwin, order: string): Decimal =>
@@ -87,7 +96,7 @@ export const breachesOfBreaks = async (
     account,
   ]);
   const differences = differencesOf(twins.alpaca, readAt);
-  const mayPass = new Set([...disturbed].flatMap((kind) => passing[kind] ?? []));
+  const mayPass = passingOf(disturbed);
   const isAbout = ({ type, about }: Difference, row: (typeof rows)[number]): boolean =>
     type === row.type && (about === null || about === row.order_ref || about === row.symbol);
   return [
