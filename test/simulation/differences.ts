@@ -1,7 +1,7 @@
 import { breakHandling, decimal, minute, zero, type BreakType, type Decimal, type Instant } from '@torghut/domain';
 import type { Pool } from '@torghut/platform';
 import type { AlpacaTwin, Disturbance } from '../../infra/local/twins/index.ts';
-import { bookedAtBroker, type Breach } from './invariants.ts';
+import { bookedAtBroker, oursAndHeirs, type Breach } from './invariants.ts';
 import type { World } from './world.ts';
 
 /** A break that there has to be, or that there may be, by its type and by the order, activity or symbol it is about. */
@@ -47,9 +47,9 @@ const executedOf = (alpaca: AlpacaTwin, order: string): Decimal =>
 /** What the broker's books differ in from what its own reports of our orders come to. */
 const differencesOf = (alpaca: AlpacaTwin, readAt: Instant): readonly Difference[] => {
   const found: Difference[] = [];
-  for (const { id, origin, submittedAt, qty, filledQty } of alpaca.orders()) {
-    if (origin !== 'api')
-      found.push({ type: 'external_order', about: id, must: submittedAt < readAt - foreignAfterMs });
+  const known = new Set(oursAndHeirs(alpaca.orders()).map(({ id }) => id));
+  for (const { id, submittedAt, qty, filledQty } of alpaca.orders()) {
+    if (!known.has(id)) found.push({ type: 'external_order', about: id, must: submittedAt < readAt - foreignAfterMs });
     else if (filledQty.gt(qty)) found.push({ type: 'overfill', about: id, must: true });
     // One that a bust took back since was one all the same.
     else if (executedOf(alpaca, id).gt(qty)) found.push({ type: 'overfill', about: id, must: false });

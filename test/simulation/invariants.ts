@@ -34,7 +34,17 @@ export interface Breach {
 
 /** What people place by hand is nobody's intent here. */
 const isOurs = ({ origin }: TwinOrder): boolean => origin === 'api';
-const isOpen = (order: TwinOrder): boolean => isOurs(order) && !isTerminal(order);
+/** Our orders, and those that took their place because somebody replaced them by hand. */
+export const oursAndHeirs = (orders: readonly TwinOrder[]): readonly TwinOrder[] => {
+  const ours = new Map<string, TwinOrder>();
+  for (const order of orders) {
+    const replaced = order.replaces === null ? undefined : ours.get(order.replaces);
+    if (isOurs(order) || (replaced?.status === 'replaced' && replaced.replacedBy === order.id))
+      ours.set(order.id, order);
+  }
+  return [...ours.values()];
+};
+
 const identityOf = (clientOrderId: string): string => clientOrderId.replace(/-\d+$/, '');
 
 const startingCash = decimal('100000');
@@ -95,7 +105,7 @@ export class BrokerWatch {
 /** Whether nothing is on its way any more: at the venues, in the ledger and on the queues. */
 export const isSettled = async (world: World, app: Pool): Promise<boolean> => {
   if (world.running() > 0 || world.queues.waiting() > 0) return false;
-  if (world.twins.alpaca.orders().some(isOpen)) return false;
+  if (oursAndHeirs(world.twins.alpaca.orders()).some((order) => !isTerminal(order))) return false;
   const { rows } = await app.query<{ open: number }>(
     `SELECT (SELECT count(*) FROM broker_receipts WHERE account_label = $1 AND (state <> 'settled' OR outcome = 'unknown'))
        + (SELECT count(*) FROM trade_decisions WHERE account_label = $1 AND status IN ('planned', 'queued', 'submitted', 'unknown', 'partially_filled'))
@@ -145,7 +155,7 @@ export const breachesAtRest = async (
 ): Promise<readonly Breach[]> => {
   const { account, twins, scheduler, queues } = world;
   const fills = twins.alpaca.fills();
-  const orders = twins.alpaca.orders().filter(isOurs);
+  const orders = oursAndHeirs(twins.alpaca.orders());
   const ids = new Set(orders.map(({ clientOrderId }) => clientOrderId));
   const effects = twins.alpaca.log().filter(({ clientOrderId }) => ids.has(clientOrderId));
   const found: Breach[] = (

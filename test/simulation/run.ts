@@ -8,7 +8,6 @@ import {
   type AccountLabel,
   type Instant,
   type NewYorkDate,
-  type TradingDay,
 } from '@torghut/domain';
 import type { Pool } from '@torghut/platform';
 import { dateAfter } from '../../infra/local/twins/alpaca/sessions.ts';
@@ -18,7 +17,7 @@ import { breachesOfBreaks } from './differences.ts';
 import { Faults, type InjectedFault, type ScenarioFault } from './faults.ts';
 import { BrokerWatch, breachesAtRest, isSettled, type Breach } from './invariants.ts';
 import { insertsReceipt, ReceiptWatch, writesReceipts } from './receipt-watch.ts';
-import { scenarioOf, sessionDates, type Act, type Scenario } from './scenario.ts';
+import { nextSession, scenarioOf, sessionDates, type Act, type Scenario } from './scenario.ts';
 import { startWorld, ticksOf, type Resources, type World } from './world.ts';
 
 export interface RunOptions {
@@ -80,13 +79,6 @@ const faultOf = (act: Act): ScenarioFault | null => {
 const reconciliationEveryMs = 15 * minute;
 /** Orders of the evening that are planned again the next morning. */
 const morningOrders = 3;
-
-const nextSession = (date: NewYorkDate): TradingDay => {
-  for (let next = dateAfter(date, 1); ; next = dateAfter(next, 1)) {
-    const day = fallbackSession(next);
-    if (day.kind !== 'closed') return day;
-  }
-};
 
 interface ReconciliationRow {
   readonly status: string;

@@ -5,8 +5,11 @@ import {
   second,
   type ExecutionAdapter,
   type Instant,
+  type NewYorkDate,
   type Side,
+  type TradingDay,
 } from '@torghut/domain';
+import { dateAfter } from '../../infra/local/twins/alpaca/sessions.ts';
 import { draw } from '../../infra/local/twins/random.ts';
 import type { Disturbance } from '../../infra/local/twins/index.ts';
 import { disturbanceAt } from './disturbances.ts';
@@ -108,6 +111,14 @@ const readPaths = [
   '/trading/controls',
   '/trading/adapters',
 ] as const;
+
+/** The first session after a date. */
+export const nextSession = (date: NewYorkDate): Exclude<TradingDay, { kind: 'closed' }> => {
+  for (let next = dateAfter(date, 1); ; next = dateAfter(next, 1)) {
+    const day = fallbackSession(next);
+    if (day.kind !== 'closed') return day;
+  }
+};
 
 export const scenarioOf = (seed: number): Scenario => {
   const chance = (share: number, ...purpose: readonly (string | number)[]): boolean =>
@@ -236,6 +247,59 @@ export const scenarioOf = (seed: number): Scenario => {
     acts.push({ key: name, at, kind: 'disturb', event: begin, begins: true });
     if (end !== null) acts.push({ key: `${name}-end`, at: end.at, kind: 'disturb', event: end.event, begins: false });
   }
+  if (chance(0.08, 'replaces')) {
+    const symbol = pick(symbols, 'replaces', 'symbol');
+    const times = between(1, 3, 'replaces', 'times');
+    const replaceMs = pick([0, 2_000, 15_000], 'replaces', 'takes');
+    let at = startAt + between(40 * second, endAt - startAt, 'replaces', 'at');
+    // Somebody can replace what rests, away from the market.
+    orders.push({
+      key: 'order-replaced',
+      at: at - between(10, 30, 'replaces', 'rests') * second,
+      symbol,
+      side: 'buy',
+      qty: 1,
+      expected: pick(['lean', 'alpaca'] as const, 'replaces', 'expected'),
+      aggressionBps: -40,
+    });
+    acts.push({
+      key: 'replaces',
+      at: at - second,
+      kind: 'disturb',
+      event: { kind: 'latencies', replaceMs },
+      begins: false,
+    });
+    for (let index = 0; index < times; index += 1) {
+      const body = pick(
+        [
+          { limit_price: (basePrices[symbol] * 0.998).toFixed(2) },
+          { limit_price: (basePrices[symbol] * 1.002).toFixed(2) },
+          { qty: '2' },
+        ],
+        'replaces',
+        'body',
+        index,
+      );
+      const event = { kind: 'external_replace', order: { state: 'open', symbol }, body } as const;
+      acts.push({ key: `replace-${index}`, at, kind: 'disturb', event, begins: true });
+      at += between(1, 40, 'replaces', 'next', index) * second;
+    }
+  }
+  const overnight = chance(0.12, 'overnight');
+  if (overnight && chance(0.5, 'late fill')) {
+    const { openAt } = nextSession(sessionDates[day]);
+    acts.push({
+      key: 'fills-tomorrow',
+      at: endAt + 90 * second,
+      kind: 'disturb',
+      event: {
+        kind: 'late_fill',
+        order: { state: 'canceled', symbol: pick(symbols, 'late fill', 'symbol') },
+        at: openAt + between(10, 200, 'late fill', 'at') * second,
+      },
+      begins: true,
+    });
+  }
   if (chance(0.06, 'suspend')) {
     const at = during('suspend', 'at');
     acts.push({ key: 'suspend-on', at, kind: 'suspend', suspended: true });
@@ -288,7 +352,7 @@ export const scenarioOf = (seed: number): Scenario => {
       : [],
     checksFreshness: chance(0.2, 'freshness'),
     leanForgets: chance(0.08, 'lean forgets'),
-    overnight: chance(0.12, 'overnight'),
+    overnight,
     partialFillShare: pick([0, 0.1, 0.5], 'partial'),
     cancelLatencyMs: pick([0, 0, 1_500, 20_000], 'cancel'),
     stream,

@@ -46,6 +46,8 @@ interface LedgerReceipt {
 }
 interface LedgerExecution {
   readonly client_order_id: string;
+  /** Of the order that was sent: somebody else's replacements of it have ids of their own. */
+  readonly sent_as: string;
   readonly alpaca_order_id: string;
   readonly symbol: string;
   readonly side: string;
@@ -86,10 +88,13 @@ const readLedger = async (client: Queryable, account: AccountLabel | null): Prom
     [account],
   );
   const executions = await client.query<LedgerExecution>(
-    `SELECT client_order_id, alpaca_order_id, symbol, side, submitted_qty::text AS submitted_qty, trade_decision_id, state, filled_qty, execution_expected_adapter AS expected,
+    `WITH RECURSIVE sent AS (
+       SELECT id, client_order_id AS sent_as FROM executions WHERE replaces_id IS NULL AND ${ofAccount}
+       UNION ALL SELECT e.id, sent.sent_as FROM executions e JOIN sent ON e.replaces_id = sent.id)
+     SELECT client_order_id, sent_as, alpaca_order_id, symbol, side, submitted_qty::text AS submitted_qty, trade_decision_id, state, filled_qty, execution_expected_adapter AS expected,
        execution_actual_adapter AS actual, execution_fallback_reason AS fallback_reason, execution_fallback_count AS fallback_count,
        route_context ->> 'expected' AS first_expected, raw_order
-     FROM executions WHERE ${ofAccount}`,
+     FROM executions LEFT JOIN sent USING (id) WHERE ${ofAccount}`,
     [account],
   );
   const booked = await client.query<BookedFill>(
@@ -121,11 +126,13 @@ const everyOrderHasAReceipt: Check = ({ receipts, executions }, { orders }) => {
     receipts.flatMap((one) => (one.operation === 'submit' && one.io_at !== null ? [one.client_order_id] : [])),
   );
   return [
-    ...orders.flatMap(({ clientOrderId }) =>
-      wrote.has(clientOrderId) ? [] : [`${clientOrderId}: an order at the broker without a receipt`],
+    ...orders.flatMap(({ clientOrderId, replaces }) =>
+      wrote.has(clientOrderId) || replaces !== null
+        ? []
+        : [`${clientOrderId}: an order at the broker without a receipt`],
     ),
-    ...executions.flatMap(({ client_order_id: id }) =>
-      wrote.has(id) ? [] : [`${id}: an execution without a receipt`],
+    ...executions.flatMap(({ client_order_id: id, sent_as: sent }) =>
+      wrote.has(sent) ? [] : [`${id}: an execution without a receipt`],
     ),
   ];
 };
@@ -157,6 +164,7 @@ const provenanceIsTrue: Check = (ledger, truth) =>
   ledger.executions.flatMap((one) => {
     const {
       client_order_id: id,
+      sent_as: sent,
       expected,
       actual,
       fallback_count: count,
@@ -167,7 +175,7 @@ const provenanceIsTrue: Check = (ledger, truth) =>
       return [`${id}: provenance is not complete`];
     const problems: string[] = [];
     if (expected !== one.first_expected) problems.push(`expected ${expected}, meant for ${one.first_expected}`);
-    const truly = carrier(id, ledger, truth);
+    const truly = carrier(sent, ledger, truth);
     if (truly !== null && actual !== truly) problems.push(`actual ${actual}, carried by ${truly}`);
     if (expected !== actual && count === 0) problems.push('another adapter than expected without a fallback');
     if (count > 0 !== (reason !== null)) problems.push(`${count} fallbacks, reason ${reason ?? 'none'}`);
