@@ -1,4 +1,4 @@
-import { second, type ExecutionAdapter, type Instant } from '@torghut/domain';
+import { decimal, second, zero, type ExecutionAdapter, type Instant } from '@torghut/domain';
 import type { Pool } from '@torghut/platform';
 import type { AlpacaTwin } from '../../infra/local/twins/index.ts';
 import type { Breach } from './invariants.ts';
@@ -11,6 +11,8 @@ interface Receipt {
   readonly id: string;
   readonly client_order_id: string;
   readonly adapter: ExecutionAdapter;
+  readonly symbol: string;
+  readonly action: string | null;
   readonly intent: string | null;
   readonly io_at: Instant | null;
   readonly state: string;
@@ -35,6 +37,10 @@ const refusalsOfTaken = ({ client_order_id: id }: Receipt, alpaca: AlpacaTwin): 
   alpaca.orders().some(({ clientOrderId, status }) => clientOrderId === id && status !== 'rejected')
     ? [{ invariant: 'effect_known', detail: `${id} is at the broker and was settled as rejected` }]
     : [];
+
+/** Whether an order makes a short smaller, whatever it was meant for when it was decided. */
+const covers = ({ symbol, action }: Receipt, alpaca: AlpacaTwin): boolean =>
+  action === 'buy' && decimal(alpaca.holdings().positions[symbol] ?? '0').lt(zero);
 
 /** Looks that have to say "absent", and how long after the write the last of them. */
 const looksForAbsence = 3;
@@ -72,7 +78,7 @@ export class ReceiptWatch {
   /** What the actor that has just committed was not entitled to. */
   async look({ account, scheduler, twins }: World, actor: Actor): Promise<readonly Breach[]> {
     const { rows } = await this.#app.query<Receipt>(
-      `SELECT r.id, r.client_order_id, r.adapter, d.intent, r.io_at, r.state, r.outcome, r.outcome_codes, r.fencing_token
+      `SELECT r.id, r.client_order_id, r.adapter, r.symbol, d.action, d.intent, r.io_at, r.state, r.outcome, r.outcome_codes, r.fencing_token
          FROM broker_receipts r LEFT JOIN trade_decisions d ON d.id = r.trade_decision_id
         WHERE r.account_label = $1 AND r.operation = 'submit' ORDER BY r.claimed_at, r.id`,
       [account],
@@ -84,7 +90,7 @@ export class ReceiptWatch {
       if (hasBegun) this.#begun.set(receipt.id, scheduler.now());
       const isClaimed = before?.fencing_token !== receipt.fencing_token;
       if (isClaimed) this.#stoodAtClaim.set(receipt.fencing_token, new Set(this.#standing));
-      const obstructed = hasBegun ? this.#obstructed(receipt) : [];
+      const obstructed = hasBegun ? this.#obstructed(receipt, twins.alpaca) : [];
       if (isClaimed) {
         this.#holders.set(receipt.fencing_token, actor);
         if (!absences.has(receipt.outcome ?? '')) return obstructed;
@@ -96,11 +102,13 @@ export class ReceiptWatch {
   }
 
   /** A stop holds a write until the last moment; what is asked at the claim holds it from there. */
-  #obstructed({ client_order_id: id, adapter, intent, fencing_token: token }: Receipt): readonly Breach[] {
+  #obstructed(receipt: Receipt, alpaca: AlpacaTwin): readonly Breach[] {
+    const { client_order_id: id, adapter, intent, fencing_token: token } = receipt;
     const atClaim = this.#stoodAtClaim.get(token);
+    const enters = intent === 'entry' && !covers(receipt, alpaca);
     const inTheWay = [
       ...(['kill_switch', 'emergency_stop'] as const).filter((stop) => this.#standing.has(stop)),
-      ...(intent === 'entry' && atClaim?.has('reduce_only') === true ? ['reduce_only'] : []),
+      ...(enters && atClaim?.has('reduce_only') === true ? ['reduce_only'] : []),
       ...(atClaim?.has(adapter) === true ? [`${adapter} disabled`] : []),
     ];
     return inTheWay.map((what) => ({
