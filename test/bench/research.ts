@@ -1,7 +1,7 @@
 import { benchRow, type BenchRow } from './row.ts';
 import { crossCheck, describe, generatedData, realData, tolerance, type CrossCheck } from './research/cross-check.ts';
 import { engineSpeed } from './research/engine-speed.ts';
-import { measureLane, measureLaneAgain, type LaneFigures, type LaneSize, type StepFigures } from './research/lane.ts';
+import { overStoredBars, type LaneFigures, type LaneSize, type StepFigures } from './research/lane.ts';
 import { peerPython, type Peer } from './research/peers.ts';
 
 /** Sessions of a year; with 390 bars each about 100,000. */
@@ -78,26 +78,36 @@ const laneRows = async (progress: (text: string) => void): Promise<readonly Benc
     progress(`${bars} bars, ${folds} folds, ${fills} fills of the judged candidate, ${verdict}: ${told(lane)}`);
   };
   const size = { symbols: 10, sessions: yearSessions, candidates: 20 };
-  announce(size);
-  const { lane, reproduction } = await measureLaneAgain(size);
-  describeLane(lane);
-  progress(`verified and reproduced, ${reproduction.compared} reports: ${told(reproduction)}`);
-  const growth: BenchRow[] = [];
-  for (const direction of ['sessions', 'symbols', 'candidates'] as const) {
-    const smaller = { ...size, [direction]: size[direction] / 2 };
-    announce(smaller);
-    const half = await measureLane(smaller);
-    describeLane(half);
-    growth.push(
-      benchRow({
-        name: `research_lane_twice_the_${direction}`,
-        value: lane.processorSeconds,
-        unit: 's',
-        floor: half.processorSeconds,
-        goal: { of: 'ratio', atMost: mostGrowth },
-      }),
-    );
-  }
+  const halves = (['sessions', 'symbols', 'candidates'] as const).map((direction) => ({
+    direction,
+    size: { ...size, [direction]: size[direction] / 2 },
+  }));
+  const { lane, reproduction, growth } = await overStoredBars(
+    [size, ...halves.map(({ size: half }) => half)],
+    async ({ evaluate, reproduce }) => {
+      announce(size);
+      const whole = await evaluate(size);
+      describeLane(whole);
+      const again = await reproduce(size);
+      progress(`verified and reproduced, ${again.compared} reports: ${told(again)}`);
+      const grown: BenchRow[] = [];
+      for (const { direction, size: half } of halves) {
+        announce(half);
+        const figures = await evaluate(half);
+        describeLane(figures);
+        grown.push(
+          benchRow({
+            name: `research_lane_twice_the_${direction}`,
+            value: whole.processorSeconds,
+            unit: 's',
+            floor: figures.processorSeconds,
+            goal: { of: 'ratio', atMost: mostGrowth },
+          }),
+        );
+      }
+      return { lane: whole, reproduction: again, growth: grown };
+    },
+  );
   const row = (name: string, value: number, unit: string, atMost: number): BenchRow =>
     benchRow({ name, value, unit, goal: { of: 'value', atMost } });
   return [

@@ -1,6 +1,6 @@
 import { reproduceStoredRun } from '@torghut/domain/research';
 import { ownCodeHash } from '../../local/code-hash.ts';
-import { taskThreads, type TaskThreads } from '../../local/research/task-threads.ts';
+import { startThreads, taskThreads } from '../../local/research/task-threads.ts';
 import { foundWords, parseWords, UsageError } from '../options.ts';
 import {
   evidenceOptions,
@@ -40,13 +40,14 @@ export const reproduce = (words: readonly string[], codeHash: () => Promise<stri
     const threads = readThreads(values.threads);
     const trust = readTrust(values);
     const startedAt = performance.now();
-    let opened: TaskThreads | null = null;
+    // Threads load their code while the evidence is read and verified.
+    const started = startThreads(threads.threads);
     const result = await reproduceStoredRun(openEvidencePlace(values.evidence), runId, {
       ...trust,
       manifestSha256: null,
       codeHash: await codeHash(),
-      executorFor: (input) => (opened = taskThreads(input, threads)).execute,
-    }).finally(() => opened?.close());
+      executorFor: (input) => taskThreads(input, { started }).execute,
+    }).finally(() => started.close());
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     const checked = [
       `run ${runId}: ${result.compared} reports made again in ${seconds} s; candidate ${result.candidateHash ?? 'unknown'}, verdict ${result.verdict ?? 'none'}, signed by ${result.signedBy ?? 'nobody'}`,

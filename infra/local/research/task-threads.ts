@@ -12,6 +12,7 @@ import type {
 import { inSharedMemory } from './shared-memory.ts';
 
 export type ThreadRequest =
+  | { readonly kind: 'begin'; readonly input: EvaluationInput; readonly plan: CountedPlan }
   | { readonly kind: 'lay'; readonly symbol: number }
   | { readonly kind: 'build on'; readonly groundwork: readonly Groundwork[] }
   | { readonly kind: 'run'; readonly task: Task };
@@ -24,6 +25,8 @@ export type ThreadAnswer =
 export interface ThreadOptions {
   /** By default one for each core. */
   readonly threads?: number;
+  /** Threads that run already, instead of new ones; they are closed with the work. */
+  readonly started?: StartedThreads;
   readonly onProgress?: (progress: { readonly done: number; readonly of: number }) => void;
 }
 
@@ -35,11 +38,8 @@ interface Runner {
   readonly died: Promise<never>;
 }
 
-const startRunner = (input: EvaluationInput, plan: CountedPlan): Runner => {
-  const thread = new Worker(threadFile, {
-    workerData: { input, plan },
-    execArgv: ['--disable-warning=ExperimentalWarning'],
-  });
+const startRunner = (): Runner => {
+  const thread = new Worker(threadFile, { execArgv: ['--disable-warning=ExperimentalWarning'] });
   const died = new Promise<never>((_, reject) => {
     thread.once('error', reject);
     thread.once('exit', (code) => {
@@ -51,10 +51,28 @@ const startRunner = (input: EvaluationInput, plan: CountedPlan): Runner => {
   return { thread, died };
 };
 
-const ask = async ({ thread, died }: Runner, request: ThreadRequest): Promise<ThreadAnswer> => {
+/** Threads that load their code while something else is done, and know of no work yet. */
+export interface StartedThreads {
+  readonly runners: readonly Runner[];
+  close(): Promise<void>;
+}
+
+/** @param threads by default one for each core */
+export const startThreads = (threads: number = availableParallelism()): StartedThreads => {
+  const runners = Array.from({ length: threads }, startRunner);
+  return {
+    runners,
+    close: async () => {
+      await Promise.all(runners.map(({ thread }) => thread.terminate()));
+    },
+  };
+};
+
+const ask = async ({ thread, died }: Runner, request: ThreadRequest, name: string): Promise<ThreadResult> => {
   thread.postMessage(request);
   const [answer] = (await Promise.race([once(thread, 'message'), died])) as [ThreadAnswer];
-  return answer;
+  if (!answer.ok) throw new Error(`${name} failed: ${answer.message}`);
+  return answer.result;
 };
 
 /** Answers in the order of the requests, each thread taking the next request when it is through with one. */
@@ -72,9 +90,7 @@ const handOut = async (
     .values();
   const work = async (runner: Runner): Promise<void> => {
     for (const { request, index } of next) {
-      const answer = await ask(runner, request);
-      if (!answer.ok) throw new Error(`${name} ${index} failed: ${answer.message}`);
-      results[index] = answer.result;
+      results[index] = await ask(runner, request, `${name} ${index}`);
       onDone();
     }
   };
@@ -96,21 +112,23 @@ export interface TaskThreads {
  */
 export const taskThreads = (input: EvaluationInput, options: ThreadOptions = {}): TaskThreads => {
   const common = inSharedMemory(input);
-  const count = options.threads ?? availableParallelism();
-  let threads: { readonly plan: CountedPlan; readonly runners: readonly Runner[] } | null = null;
+  let started = options.started ?? null;
+  let begun: CountedPlan | null = null;
   const close = async (): Promise<void> => {
-    const ended = threads?.runners.map(({ thread }) => thread.terminate()) ?? [];
-    threads = null;
-    await Promise.all(ended);
+    const ended = started?.close();
+    [started, begun] = [null, null];
+    await ended;
   };
   const runnersFor = async (plan: CountedPlan): Promise<readonly Runner[]> => {
-    if (threads?.plan === plan) return threads.runners;
-    await close();
-    const runners = Array.from({ length: count }, () => startRunner(common, plan));
-    threads = { plan, runners };
+    const { runners } = (started ??= startThreads(options.threads));
+    if (begun === plan) return runners;
+    const all = (request: ThreadRequest): Promise<unknown> =>
+      Promise.all(runners.map((runner) => ask(runner, request, request.kind)));
+    await all({ kind: 'begin', input: common, plan });
     const symbols = common.series.map((_, symbol): ThreadRequest => ({ kind: 'lay', symbol }));
     const groundwork = (await handOut(runners, symbols, 'groundwork of symbol')) as readonly Groundwork[];
-    await Promise.all(runners.map((runner) => ask(runner, { kind: 'build on', groundwork })));
+    await all({ kind: 'build on', groundwork });
+    begun = plan;
     return runners;
   };
   const execute: TaskExecutor = async (plan, tasks) => {

@@ -28,7 +28,7 @@ import {
   type StoredSnapshot,
 } from '@torghut/domain/research';
 import { fileEvidenceStore } from '@torghut/platform';
-import { taskThreads, withTaskThreads, type TaskThreads } from '../../../infra/local/research/task-threads.ts';
+import { startThreads, taskThreads, withTaskThreads } from '../../../infra/local/research/task-threads.ts';
 import { localSigner } from '../../domain/evidence/fixtures.ts';
 import { basisOf, configured, contextOf, TrialBook } from '../../domain/research/lane-fixture.ts';
 import { generatedSeries } from './bars.ts';
@@ -36,11 +36,13 @@ import type { LaneFigures, LaneSize, LaneSteps, StepFigures } from './lane.ts';
 
 /** One step of a measured lane, in a process of its own: what one leaves in memory is no part of the next one's. */
 const [step, directory = '', sizeText = ''] = process.argv.slice(2);
-const { symbols, sessions, candidates } = JSON.parse(sizeText) as LaneSize;
+const sizes = JSON.parse(sizeText) as readonly LaneSize[];
+const [size] = sizes;
+if (size === undefined) throw new Error('expected a size, found none');
 const store = fileEvidenceStore(directory);
 const { runId } = contextOf();
 const keyFile = join(directory, 'signing-key.pub.pem');
-const datasetFile = join(directory, 'dataset.json');
+const datasetFile = ({ symbols, sessions }: LaneSize): string => join(directory, `dataset-${symbols}-${sessions}.json`);
 const codeHash = 'c'.repeat(64);
 
 /** What a step takes from here on; the memory is the largest of the process. */
@@ -56,28 +58,33 @@ const measuring = (): (() => StepFigures) => {
   };
 };
 
-/** Stores generated bars with the features they give, as the stream would have recorded them. */
+/** Stores generated bars with the features they give, as the stream would have recorded them, and a list for each size. */
 const storeBars = async (): Promise<LaneSteps['store']> => {
-  const listed: StoredSnapshot[] = [];
-  for (const series of generatedSeries(symbols, sessions)) {
+  const listed: (StoredSnapshot & { readonly symbol: number; readonly session: number })[] = [];
+  for (const [symbol, series] of generatedSeries(size.symbols, size.sessions).entries()) {
     const features = { ...featuresOf(series), staleness_ms: new Float64Array(series.close.length) };
-    for (const snapshot of snapshotsOf({ series, features }).map(storedSnapshot)) {
+    for (const [session, snapshot] of snapshotsOf({ series, features }).map(storedSnapshot).entries()) {
       await store.put(snapshotKey(snapshot.sha256), snapshot.bytes);
-      listed.push(snapshot);
+      listed.push({ ...snapshot, symbol, session });
     }
   }
-  const dataset = datasetArtifactOf(listed, { timeframe: '1Min', evidenceClass: 'observed' });
-  await writeFile(datasetFile, artifactOf(runId, 'dataset', dataset).bytes);
+  for (const one of sizes) {
+    const part = listed.filter(({ symbol, session }) => symbol < one.symbols && session < one.sessions);
+    const dataset = datasetArtifactOf(part, { timeframe: '1Min', evidenceClass: 'observed' });
+    await writeFile(datasetFile(one), artifactOf(runId, 'dataset', dataset).bytes);
+  }
   return { bytes: listed.reduce((sum, { bytes }) => sum + bytes.length, 0) };
 };
 
 /** From the stored dataset to signed evidence: ten folds, the test of each as long as the others'. */
 const evaluate = async (): Promise<LaneFigures> => {
   const figures = measuring();
-  const dataset = artifactSchemas.dataset.parse(JSON.parse(await readFile(datasetFile, 'utf8')));
+  const started = startThreads();
+  const dataset = artifactSchemas.dataset.parse(JSON.parse(await readFile(datasetFile(size), 'utf8')));
   const loaded = await loadSnapshots(dataset, store);
   if (!loaded.ok) throw new Error(loaded.detail);
   const input = evaluationInputOf(dataset, loaded.snapshots, { noSignalWindows: 0, windowOverlapSeconds: 15 });
+  const { sessions, candidates } = size;
   const folds = 10;
   const testSessions = Math.floor((0.9 * sessions) / folds);
   const plan = {
@@ -93,7 +100,9 @@ const evaluate = async (): Promise<LaneFigures> => {
     parameterSetsOf(configured, grid, candidates),
     input.sessions,
   );
-  const backtest = await withTaskThreads(input, {}, (execute) => runBacktest(new TrialBook(), execute, runId, planned));
+  const backtest = await withTaskThreads(input, { started }, (execute) =>
+    runBacktest(new TrialBook(), execute, runId, planned),
+  );
   const { signer, publicPem } = localSigner();
   const run = assembleRun(
     backtest,
@@ -117,14 +126,14 @@ const evaluate = async (): Promise<LaneFigures> => {
 /** From what is stored, verified first, to the same bytes of every report. */
 const reproduce = async (): Promise<LaneSteps['reproduce']> => {
   const figures = measuring();
-  let opened: TaskThreads | null = null;
+  const started = startThreads();
   const found = await reproduceStoredRun(store, runId, {
     trusted: [readVerificationKey(await readFile(keyFile, 'utf8'))],
     now: Date.now(),
     manifestSha256: null,
     codeHash,
-    executorFor: (input) => (opened = taskThreads(input)).execute,
-  }).finally(() => opened?.close());
+    executorFor: (input) => taskThreads(input, { started }).execute,
+  }).finally(() => started.close());
   const [finding] = found.findings;
   if (finding !== undefined) throw new Error(`expected the same run again: ${finding.place}: ${finding.detail}`);
   return { ...figures(), compared: found.compared };

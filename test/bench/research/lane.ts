@@ -39,40 +39,39 @@ export interface LaneSteps {
 const run = async <Step extends keyof LaneSteps>(
   step: Step,
   directory: string,
-  size: LaneSize,
+  sizes: readonly LaneSize[],
 ): Promise<LaneSteps[Step]> => {
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--disable-warning=ExperimentalWarning',
     join(import.meta.dirname, 'lane-process.ts'),
     step,
     directory,
-    JSON.stringify(size),
+    JSON.stringify(sizes),
   ]);
   return JSON.parse(stdout) as LaneSteps[Step];
 };
 
-const overStoredBars = async <Figures>(
-  size: LaneSize,
-  work: (directory: string) => Promise<Figures>,
+/** Whole lanes over bars that are stored once: the smaller ones see a part of what the largest sees. */
+export interface LaneBench {
+  /** Each in a process of its own. */
+  readonly evaluate: (size: LaneSize) => Promise<LaneFigures>;
+  /** Of the only lane evaluated so far. */
+  readonly reproduce: (size: LaneSize) => Promise<LaneSteps['reproduce']>;
+}
+
+/** @param sizes the first is the largest in every direction */
+export const overStoredBars = async <Figures>(
+  sizes: readonly LaneSize[],
+  work: (bench: LaneBench) => Promise<Figures>,
 ): Promise<Figures> => {
   const directory = await mkdtemp(join(tmpdir(), 'torghut-bench-lane-'));
   try {
-    await run('store', directory, size);
-    return await work(directory);
+    await run('store', directory, sizes);
+    return await work({
+      evaluate: (size) => run('evaluate', directory, [size]),
+      reproduce: (size) => run('reproduce', directory, [size]),
+    });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 };
-
-/** Runs a whole lane over stored bars, in a process of its own. */
-export const measureLane = (size: LaneSize): Promise<LaneFigures> =>
-  overStoredBars(size, (directory) => run('evaluate', directory, size));
-
-/** The same, and then its reproduction. */
-export const measureLaneAgain = (
-  size: LaneSize,
-): Promise<{ readonly lane: LaneFigures; readonly reproduction: LaneSteps['reproduce'] }> =>
-  overStoredBars(size, async (directory) => ({
-    lane: await run('evaluate', directory, size),
-    reproduction: await run('reproduce', directory, size),
-  }));

@@ -64,7 +64,7 @@ export const desiresOf = (columns: FeatureColumns, inRange: Uint8Array, bound: B
     bound.requiredFeatures.map((name) => columns[name]),
     rows,
   );
-  const view = viewOf(columns);
+  const view = viewOf(columns, bound.requiredFeatures);
   let evaluations = 0;
   let nulls = 0;
   for (let row = 0; row < rows; row += 1) {

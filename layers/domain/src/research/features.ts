@@ -1,5 +1,11 @@
 import { hour, minute } from '../instant.ts';
-import { rangedFields, type FeatureField, type FeatureName, type FeatureValues } from '../features/contract.ts';
+import {
+  featureFields,
+  rangedFields,
+  type FeatureField,
+  type FeatureName,
+  type FeatureValues,
+} from '../features/contract.ts';
 import type { SymbolSeries } from './series.ts';
 
 /** Values of the feature contract as columns, one row per bar; NaN where a value is null. */
@@ -198,40 +204,60 @@ const inBps = (of: Float64Array, price: Float64Array): Float64Array => {
   return values;
 };
 
+const allNames = featureFields.map(({ name }) => name);
+
+/** Columns that are computed when they are first read: most readers want a few, and each takes a pass over all rows. */
+export const lazyColumns = (columnOf: (name: FeatureName) => Float64Array): FeatureColumns => {
+  const columns = {};
+  for (const name of allNames)
+    Object.defineProperty(columns, name, {
+      enumerable: true,
+      configurable: true,
+      get: () => {
+        const value = columnOf(name);
+        Object.defineProperty(columns, name, { enumerable: true, value });
+        return value;
+      },
+    });
+  return columns as FeatureColumns;
+};
+
+/** A value that is computed once, when it is first asked for. */
+const once = <T>(compute: () => T): (() => T) => {
+  let kept: { readonly value: T } | null = null;
+  return () => (kept ??= { value: compute() }).value;
+};
+
 /**
  * The features a strategy is shown of a series, computed as the technical-analysis stream computes them: state runs on
- * from one session into the next, and a row knows nothing later than its own bar.
+ * from one session into the next, and a row knows nothing later than its own bar. Each is computed when it is first read.
  */
 export const featuresOf = (series: SymbolSeries): FeatureColumns => {
   const { close, halfSpread } = series;
-  const ema12 = exponentialAverage(close, 2 / 13);
-  const ema26 = exponentialAverage(close, 2 / 27);
-  const macd = difference(ema12, ema26);
-  const signal = exponentialAverage(macd, 2 / 10);
-  const histogram = difference(macd, signal);
-  const { mean: middle, deviation } = windowsOf(close, close.length, bollingerBars);
-  const { session, window } = weightedPrices(series);
-  const spread = sumOf(halfSpread, 1, halfSpread);
-  return {
-    price: close,
-    ema12,
-    ema26,
-    macd,
-    macd_signal: signal,
-    macd_hist: histogram,
-    rsi14: relativeStrength(close),
-    boll_mid: middle,
-    boll_upper: sumOf(middle, 2, deviation),
-    boll_lower: sumOf(middle, -2, deviation),
-    vwap_session: session,
-    vwap_w5m: window,
-    vol_realized_w60s: realizedVolatility(series),
-    imbalance_spread: spread,
+  const bands = once(() => windowsOf(close, close.length, bollingerBars));
+  const weighted = once(() => weightedPrices(series));
+  const computations: Readonly<Record<FeatureName, () => Float64Array>> = {
+    price: () => close,
+    ema12: () => exponentialAverage(close, 2 / 13),
+    ema26: () => exponentialAverage(close, 2 / 27),
+    macd: () => difference(columns.ema12, columns.ema26),
+    macd_signal: () => exponentialAverage(columns.macd, 2 / 10),
+    macd_hist: () => difference(columns.macd, columns.macd_signal),
+    rsi14: () => relativeStrength(close),
+    boll_mid: () => bands().mean,
+    boll_upper: () => sumOf(bands().mean, 2, bands().deviation),
+    boll_lower: () => sumOf(bands().mean, -2, bands().deviation),
+    vwap_session: () => weighted().session,
+    vwap_w5m: () => weighted().window,
+    vol_realized_w60s: () => realizedVolatility(series),
+    imbalance_spread: () => sumOf(halfSpread, 1, halfSpread),
     // Bars do not tell how late their signal would have come.
-    staleness_ms: new Float64Array(close.length).fill(Number.NaN),
-    macd_hist_bps: inBps(histogram, close),
-    spread_bps: inBps(spread, close),
+    staleness_ms: () => new Float64Array(close.length).fill(Number.NaN),
+    macd_hist_bps: () => inBps(columns.macd_hist, close),
+    spread_bps: () => inBps(columns.imbalance_spread, close),
   };
+  const columns = lazyColumns((name) => computations[name]());
+  return columns;
 };
 
 /** One row of columns in the form strategies are shown; it follows `row`, so that no object is made per bar. */
@@ -242,99 +268,107 @@ export interface FeatureRowView extends FeatureValues {
 /** A value that is unknown, NaN, as strategies are shown it. */
 const known = (value: number | undefined): number | null => (value === undefined || Number.isNaN(value) ? null : value);
 
-/** A getter for each field, written out: one that took the name from a variable would cost ten times as much. */
+/**
+ * A getter for each field, written out: one that took the name from a variable would cost ten times as much. Columns that
+ * were not asked for are looked up when one is read after all.
+ */
 class ColumnView implements FeatureRowView {
   row = 0;
-  readonly #price: Float64Array;
-  readonly #ema12: Float64Array;
-  readonly #ema26: Float64Array;
-  readonly #macd: Float64Array;
-  readonly #macd_signal: Float64Array;
-  readonly #macd_hist: Float64Array;
-  readonly #rsi14: Float64Array;
-  readonly #boll_mid: Float64Array;
-  readonly #boll_upper: Float64Array;
-  readonly #boll_lower: Float64Array;
-  readonly #vwap_session: Float64Array;
-  readonly #vwap_w5m: Float64Array;
-  readonly #vol_realized_w60s: Float64Array;
-  readonly #imbalance_spread: Float64Array;
-  readonly #staleness_ms: Float64Array;
-  readonly #macd_hist_bps: Float64Array;
-  readonly #spread_bps: Float64Array;
-  constructor(columns: FeatureColumns) {
-    this.#price = columns.price;
-    this.#ema12 = columns.ema12;
-    this.#ema26 = columns.ema26;
-    this.#macd = columns.macd;
-    this.#macd_signal = columns.macd_signal;
-    this.#macd_hist = columns.macd_hist;
-    this.#rsi14 = columns.rsi14;
-    this.#boll_mid = columns.boll_mid;
-    this.#boll_upper = columns.boll_upper;
-    this.#boll_lower = columns.boll_lower;
-    this.#vwap_session = columns.vwap_session;
-    this.#vwap_w5m = columns.vwap_w5m;
-    this.#vol_realized_w60s = columns.vol_realized_w60s;
-    this.#imbalance_spread = columns.imbalance_spread;
-    this.#staleness_ms = columns.staleness_ms;
-    this.#macd_hist_bps = columns.macd_hist_bps;
-    this.#spread_bps = columns.spread_bps;
+  readonly #columns: FeatureColumns;
+  readonly #price: Float64Array | null;
+  readonly #ema12: Float64Array | null;
+  readonly #ema26: Float64Array | null;
+  readonly #macd: Float64Array | null;
+  readonly #macd_signal: Float64Array | null;
+  readonly #macd_hist: Float64Array | null;
+  readonly #rsi14: Float64Array | null;
+  readonly #boll_mid: Float64Array | null;
+  readonly #boll_upper: Float64Array | null;
+  readonly #boll_lower: Float64Array | null;
+  readonly #vwap_session: Float64Array | null;
+  readonly #vwap_w5m: Float64Array | null;
+  readonly #vol_realized_w60s: Float64Array | null;
+  readonly #imbalance_spread: Float64Array | null;
+  readonly #staleness_ms: Float64Array | null;
+  readonly #macd_hist_bps: Float64Array | null;
+  readonly #spread_bps: Float64Array | null;
+  constructor(columns: FeatureColumns, asked: ReadonlySet<FeatureName>) {
+    this.#columns = columns;
+    const column = (name: FeatureName): Float64Array | null => (asked.has(name) ? columns[name] : null);
+    this.#price = column('price');
+    this.#ema12 = column('ema12');
+    this.#ema26 = column('ema26');
+    this.#macd = column('macd');
+    this.#macd_signal = column('macd_signal');
+    this.#macd_hist = column('macd_hist');
+    this.#rsi14 = column('rsi14');
+    this.#boll_mid = column('boll_mid');
+    this.#boll_upper = column('boll_upper');
+    this.#boll_lower = column('boll_lower');
+    this.#vwap_session = column('vwap_session');
+    this.#vwap_w5m = column('vwap_w5m');
+    this.#vol_realized_w60s = column('vol_realized_w60s');
+    this.#imbalance_spread = column('imbalance_spread');
+    this.#staleness_ms = column('staleness_ms');
+    this.#macd_hist_bps = column('macd_hist_bps');
+    this.#spread_bps = column('spread_bps');
   }
   get price(): number | null {
-    return known(this.#price[this.row]);
+    return known((this.#price ?? this.#columns.price)[this.row]);
   }
   get ema12(): number | null {
-    return known(this.#ema12[this.row]);
+    return known((this.#ema12 ?? this.#columns.ema12)[this.row]);
   }
   get ema26(): number | null {
-    return known(this.#ema26[this.row]);
+    return known((this.#ema26 ?? this.#columns.ema26)[this.row]);
   }
   get macd(): number | null {
-    return known(this.#macd[this.row]);
+    return known((this.#macd ?? this.#columns.macd)[this.row]);
   }
   get macd_signal(): number | null {
-    return known(this.#macd_signal[this.row]);
+    return known((this.#macd_signal ?? this.#columns.macd_signal)[this.row]);
   }
   get macd_hist(): number | null {
-    return known(this.#macd_hist[this.row]);
+    return known((this.#macd_hist ?? this.#columns.macd_hist)[this.row]);
   }
   get rsi14(): number | null {
-    return known(this.#rsi14[this.row]);
+    return known((this.#rsi14 ?? this.#columns.rsi14)[this.row]);
   }
   get boll_mid(): number | null {
-    return known(this.#boll_mid[this.row]);
+    return known((this.#boll_mid ?? this.#columns.boll_mid)[this.row]);
   }
   get boll_upper(): number | null {
-    return known(this.#boll_upper[this.row]);
+    return known((this.#boll_upper ?? this.#columns.boll_upper)[this.row]);
   }
   get boll_lower(): number | null {
-    return known(this.#boll_lower[this.row]);
+    return known((this.#boll_lower ?? this.#columns.boll_lower)[this.row]);
   }
   get vwap_session(): number | null {
-    return known(this.#vwap_session[this.row]);
+    return known((this.#vwap_session ?? this.#columns.vwap_session)[this.row]);
   }
   get vwap_w5m(): number | null {
-    return known(this.#vwap_w5m[this.row]);
+    return known((this.#vwap_w5m ?? this.#columns.vwap_w5m)[this.row]);
   }
   get vol_realized_w60s(): number | null {
-    return known(this.#vol_realized_w60s[this.row]);
+    return known((this.#vol_realized_w60s ?? this.#columns.vol_realized_w60s)[this.row]);
   }
   get imbalance_spread(): number | null {
-    return known(this.#imbalance_spread[this.row]);
+    return known((this.#imbalance_spread ?? this.#columns.imbalance_spread)[this.row]);
   }
   get staleness_ms(): number | null {
-    return known(this.#staleness_ms[this.row]);
+    return known((this.#staleness_ms ?? this.#columns.staleness_ms)[this.row]);
   }
   get macd_hist_bps(): number | null {
-    return known(this.#macd_hist_bps[this.row]);
+    return known((this.#macd_hist_bps ?? this.#columns.macd_hist_bps)[this.row]);
   }
   get spread_bps(): number | null {
-    return known(this.#spread_bps[this.row]);
+    return known((this.#spread_bps ?? this.#columns.spread_bps)[this.row]);
   }
 }
 
-export const viewOf = (columns: FeatureColumns): FeatureRowView => new ColumnView(columns);
+/** Rows of columns, by default of all of them. @param asked those that will be read of every row */
+export const viewOf = (columns: FeatureColumns, asked: readonly FeatureName[] = allNames): FeatureRowView =>
+  new ColumnView(columns, new Set(asked));
 
 /** Takes out the rows whose value is known and lies outside the range of its field. */
 const excludeOutOfRange = (
@@ -343,14 +377,16 @@ const excludeOutOfRange = (
   price: Float64Array,
   { min, max }: Pick<FeatureField, 'min' | 'max'>,
 ): void => {
+  const least = min?.value ?? -Infinity;
+  const most = max?.value ?? Infinity;
+  const [leastIsOut, mostIsOut] = [min?.inclusive === false, max?.inclusive === false];
+  const [leastOfPrice, mostOfPrice] = [min?.timesPrice === true, max?.timesPrice === true];
   for (let row = 0; row < column.length; row += 1) {
     const value = column[row] ?? Number.NaN;
     // No comparison with NaN holds: an unknown value, or a bound of an unknown price, is not judged.
-    const low = min === null ? -Infinity : min.timesPrice ? min.value * (price[row] ?? Number.NaN) : min.value;
-    const high = max === null ? Infinity : max.timesPrice ? max.value * (price[row] ?? Number.NaN) : max.value;
-    const tooLow = min?.inclusive === false ? value <= low : value < low;
-    const tooHigh = max?.inclusive === false ? value >= high : value > high;
-    if (tooLow || tooHigh) inRange[row] = 0;
+    const low = leastOfPrice ? least * (price[row] ?? Number.NaN) : least;
+    const high = mostOfPrice ? most * (price[row] ?? Number.NaN) : most;
+    if (value < low || value > high || (leastIsOut && value === low) || (mostIsOut && value === high)) inRange[row] = 0;
   }
 };
 

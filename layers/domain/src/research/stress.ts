@@ -1,10 +1,10 @@
 import { minute, second } from '../instant.ts';
 import { sha256 } from '../canonical-json.ts';
 import type { StressCase } from '../enumerations.ts';
-import { featureFields, type FeatureName } from '../features/contract.ts';
+import type { FeatureName } from '../features/contract.ts';
 import { seededUniform, seedOf } from '../statistics/random.ts';
 import type { ExecutionModel } from './execution-model.ts';
-import type { FeatureColumns } from './features.ts';
+import { lazyColumns, type FeatureColumns } from './features.ts';
 import type { SeriesSession, SymbolSeries } from './series.ts';
 
 /** Position held after each bar of the undisturbed run, shares. */
@@ -174,17 +174,25 @@ export const carriedOver = (
   rows: Uint32Array | null,
 ): FeatureColumns => {
   const moved = (name: FeatureName): Float64Array => {
-    const [kept, before, after] = [stored[name], unchanged[name], changed[name]];
-    const values = new Float64Array(after.length);
-    for (let row = 0; row < values.length; row += 1) {
-      const from = rows?.[row] ?? row;
-      const by = unmoved.has(name) ? 0 : (after[row] ?? Number.NaN) - (before[from] ?? Number.NaN);
-      values[row] = (kept[from] ?? Number.NaN) + by;
+    const [kept, after] = [stored[name], changed.price.length];
+    const values = new Float64Array(after);
+    for (let row = 0; row < after; row += 1) values[row] = kept[rows?.[row] ?? row] ?? Number.NaN;
+    if (unmoved.has(name)) return values;
+    const [before, now] = [unchanged[name], changed[name]];
+    const [least, most] = rangeOf(name);
+    for (let row = 0; row < after; row += 1) {
+      const value =
+        (values[row] ?? Number.NaN) + ((now[row] ?? Number.NaN) - (before[rows?.[row] ?? row] ?? Number.NaN));
+      values[row] = value < least ? least : value > most ? most : value;
     }
-    return name === 'rsi14' ? values.map((value) => Math.min(100, Math.max(0, value))) : values;
+    return values;
   };
-  return Object.fromEntries(featureFields.map(({ name }) => [name, moved(name)])) as Record<FeatureName, Float64Array>;
+  return lazyColumns(moved);
 };
+
+/** What no feature can lie beyond by its definition, and a move of a stored one by another's could bring it to. */
+const rangeOf = (name: FeatureName): readonly [least: number, most: number] =>
+  name === 'rsi14' ? [0, 100] : name === 'vol_realized_w60s' ? [0, Infinity] : [-Infinity, Infinity];
 
 /** Why a case may end with the same fills as the undisturbed run, where it may. */
 export const sameFillsReason = (

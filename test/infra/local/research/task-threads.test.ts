@@ -8,7 +8,7 @@ import {
   type TaskExecutor,
 } from '@torghut/domain/research';
 import { afterEach, expect, it } from 'vitest';
-import { withTaskThreads } from '../../../../infra/local/research/task-threads.ts';
+import { startThreads, withTaskThreads } from '../../../../infra/local/research/task-threads.ts';
 import { inputOf, planOf, TrialBook, tradingDays, wanderingSeries } from '../../../domain/research/lane-fixture.ts';
 
 const days = tradingDays(9);
@@ -36,6 +36,18 @@ it('finds in any number of threads what one thread finds, and leaves none behind
 it('finds the same of signals that were stored, and of what stress moves of them', async () => {
   const stored = { ...input, features: input.series.map(featuresOf) };
   expect(await inThreads(2, stored)).toEqual(await backtest(inThisThread(stored)));
+});
+
+it('works in threads that were started before there was anything to do, for one plan after another', async () => {
+  const started = startThreads(2);
+  const other = planOf(input, 3);
+  const found = await withTaskThreads(input, { started }, async (execute) => [
+    await backtest(execute),
+    await backtest(execute, other),
+    threadsNow(),
+  ]);
+  const alone = inThisThread(input);
+  expect(found).toEqual([await backtest(alone), await backtest(alone, other), before + 2]);
 });
 
 it('tells of every task that is done', async () => {
