@@ -27,7 +27,7 @@ export interface Reproduction {
   readonly compared: number;
 }
 
-export interface ReproductionOptions extends RunVerification {
+export interface ReproductionOptions extends Omit<RunVerification, 'withSnapshots'> {
   /** Of the code that reproduces. */
   readonly codeHash: string;
   readonly executorFor: (input: EvaluationInput) => TaskExecutor;
@@ -56,12 +56,16 @@ export const reproduceStoredRun = async (
   runId: string,
   { codeHash, executorFor, ...verification }: ReproductionOptions,
 ): Promise<Reproduction> => {
-  const check = await verifyRun(store, runId, verification);
-  const wrong = check.findings.filter(({ code }) => !agesOnly.has(code));
+  const verified = async (withSnapshots: boolean) => {
+    const found = await verifyRun(store, runId, { ...verification, withSnapshots });
+    return { check: found, wrong: found.findings.filter(({ code }) => !agesOnly.has(code)) };
+  };
+  // Each snapshot is compared with its hash where it is loaded, before anything is evaluated.
+  const { check, wrong } = await verified(false);
   const nothing = { candidateHash: null, verdict: null, signedBy: check.signedBy, compared: 0 };
   const failed = (...findings: readonly ReproductionFinding[]): Reproduction => ({ ...nothing, findings });
-  if (wrong.length > 0 || check.manifestSha256 === null)
-    return failed(...wrong.map(({ code, key, detail }) => ({ code, place: key, detail })));
+  const placed = (findings: typeof wrong) => findings.map(({ code, key, detail }) => ({ code, place: key, detail }));
+  if (wrong.length > 0 || check.manifestSha256 === null) return failed(...placed(wrong));
 
   const manifestKey = `evidence/${runId}/manifest-${check.manifestSha256}.json`;
   const read = readManifest(manifestKey, (await store.get(manifestKey)) ?? new Uint8Array(), check.manifestSha256);
@@ -98,7 +102,13 @@ export const reproduceStoredRun = async (
   )
     return failed(...malformed);
   const loaded = await loadSnapshots(dataset, store);
-  if (!loaded.ok) return failed({ code: loaded.code, place: loaded.key, detail: loaded.detail });
+  if (!loaded.ok) {
+    // The whole check names every snapshot that is altered, and its byte.
+    const { wrong: altered } = await verified(true);
+    return failed(
+      ...(altered.length > 0 ? placed(altered) : [{ code: loaded.code, place: loaded.key, detail: loaded.detail }]),
+    );
+  }
 
   const input = evaluationInputOf(dataset, loaded.snapshots, {
     noSignalWindows: evaluation.throughput.no_signal_windows,
