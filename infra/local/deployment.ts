@@ -252,7 +252,8 @@ const start = async (
   const put = (name: string, value: unknown): void => {
     secrets.put(name, JSON.stringify(value));
   };
-  const address = { host: postgres.host, port: postgres.port, dbname: database, password: postgres.password };
+  const databaseHost = postgres.socketDirectory ?? postgres.host;
+  const address = { host: databaseHost, port: postgres.port, dbname: database, password: postgres.password };
   put('database', { ...address, username: 'torghut_app' });
   put('databaseOwner', { ...address, username: 'torghut_owner' });
   put('clickhouse', clickhouseCredentials);
@@ -339,7 +340,7 @@ const start = async (
   }
 
   const readonly = createPool({
-    host: postgres.host,
+    host: databaseHost,
     port: postgres.port,
     database,
     user: 'torghut_readonly',

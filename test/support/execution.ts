@@ -218,7 +218,7 @@ export const startExecution = async (options: ExecutionOptions = {}) => {
 
   const { host, port, user } = database.config('torghut_app');
   const { password } = await database.config('torghut_app').login.get();
-  const place = (await options.databaseVia?.({ host, port })) ?? { host, port };
+  const place = (await options.databaseVia?.({ host, port })) ?? { host: database.nearest, port };
   const secretValues = {
     database: { ...place, dbname: database.name, username: user, password },
     alpaca: { key_id: credentials.keyId, secret_key: credentials.secretKey },

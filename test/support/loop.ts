@@ -257,7 +257,7 @@ export const startLoop = async (options: LoopOptions = {}): Promise<Loop> => {
   const jangar = await startJangarTwin({ clock, symbols: options.symbols ?? ['AAPL', 'MSFT'], seed });
 
   const { host, port, user, login: credentials } = database.config('torghut_app');
-  const place = (await options.databaseVia?.({ host, port })) ?? { host, port };
+  const place = (await options.databaseVia?.({ host, port })) ?? { host: database.nearest, port };
   const { password } = await credentials.get();
   const login = { ...place, dbname: database.name, username: user, password };
   secrets.put('database', JSON.stringify(login));

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { AwsClientOptions } from '../aws/clients.ts';
 import { databaseTokens } from '../aws/database-token.ts';
 import type { SecretsReader } from '../aws/secrets-reader.ts';
-import { createPool, type Pool, type PoolConfig } from '../postgres/pool.ts';
+import { createPool, staysOnMachine, type Pool, type PoolConfig } from '../postgres/pool.ts';
 
 /** Where the environment says the database is, and how to sign in there. */
 export type DatabaseAddress =
@@ -69,7 +69,6 @@ const databaseSecret = z.object({
 
 const placeKeys = ['host', 'port', 'dbname', 'username'] as const;
 
-const loopback = /^(?:127\.|localhost$|::1$)/;
 
 export interface DatabaseOptions {
   readonly address: DatabaseAddress;
@@ -89,7 +88,7 @@ export interface DatabaseOptions {
 export const openDatabase = async (options: DatabaseOptions): Promise<Pool> => {
   const { address, applicationName, statementTimeoutMs } = options;
   const login = address.kind === 'identity' ? ofIdentity(address, options) : await ofSecret(address, options);
-  return createPool({ ...login, tls: !loopback.test(login.host), applicationName, statementTimeoutMs });
+  return createPool({ ...login, tls: !staysOnMachine(login.host), applicationName, statementTimeoutMs });
 };
 
 type Login = Pick<PoolConfig, 'host' | 'port' | 'database' | 'user' | 'login'>;

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import * as z from 'zod';
 import { SecretUnavailable, type SecretsReader } from '../aws/secrets-reader.ts';
-import { sqlState } from '../postgres/pool.ts';
+import { sqlState, staysOnMachine } from '../postgres/pool.ts';
 import { runtimeRole } from '../postgres/runtime-login.ts';
 
 /** A connection of the ledger's owner, and what it is needed for besides: trying out another role's password. */
@@ -38,7 +38,6 @@ const ownerSecret = z.object({
 const runtimeSecret = z.object({ username: z.string().min(1), password: z.string().min(1) });
 
 const connectTimeoutMs = 10_000;
-const loopback = /^(?:127\.|localhost$|::1$)/;
 
 /** @throws OwnerCannotConnect */
 export const connectOwner = async (options: OwnerOptions): Promise<LedgerOwner> => {
@@ -52,7 +51,7 @@ export const connectOwner = async (options: OwnerOptions): Promise<LedgerOwner> 
       user,
       password: userPassword,
       // The network to any host but this one is encrypted, its certificate verified.
-      ssl: !loopback.test(host),
+      ssl: !staysOnMachine(host),
       application_name: applicationName,
       statement_timeout: statementTimeoutMs,
       connectionTimeoutMillis: connectTimeoutMs,

@@ -16,12 +16,15 @@ export interface PoolConfig {
   readonly user: string;
   /** Asked for every new connection, so that a rotated password or a short-lived token is used. */
   readonly login: Credentials<DatabaseLogin>;
-  /** Whether to require TLS with a verified certificate. Off on a loopback address only. */
+  /** Whether to require TLS with a verified certificate. Off only where nothing leaves the machine, see `staysOnMachine`. */
   readonly tls: boolean;
   /** Shown in `pg_stat_activity`; the name of the function. */
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
 }
+
+/** Whether a host is a loopback address or the directory of a Unix socket. */
+export const staysOnMachine = (host: string): boolean => /^(?:127\.|localhost$|::1$|\/)/.test(host);
 
 /** Connections of one execution environment, and how long a statement on them may take. */
 export interface Pool extends pg.Pool {
