@@ -1,14 +1,14 @@
 import { type Instant, toText } from '@torghut/domain';
 import { fullChainRows, type EvidenceReads, type RunEvidence } from '@torghut/platform';
 
-/** Rows a completed run leaves in each table of the ledger, at least. */
-const fullChain = [
-  { table: 'research_candidates', found: (run: RunEvidence) => run.candidates },
-  { table: 'research_fold_metrics', found: (run: RunEvidence) => run.folds },
-  { table: 'research_stress_metrics', found: (run: RunEvidence) => run.stress_cases },
-  { table: 'gate_evaluations', found: (run: RunEvidence) => run.gate_evaluations },
-  { table: 'research_promotions', found: (run: RunEvidence) => run.promotions },
-] as const;
+/** Whether a completed run left less in a table of the ledger than its full chain. */
+const lacks: Readonly<Record<keyof typeof fullChainRows, (run: RunEvidence) => boolean>> = {
+  research_candidates: (run) => run.candidates < fullChainRows.research_candidates,
+  research_fold_metrics: (run) => run.lacks_folds,
+  research_stress_metrics: (run) => run.stress_cases < fullChainRows.research_stress_metrics,
+  gate_evaluations: (run) => run.gate_evaluations < fullChainRows.gate_evaluations,
+  research_promotions: (run) => run.promotions < fullChainRows.research_promotions,
+};
 
 export type ContinuityCode = 'no_runs_on_market_day' | 'ledger_chain_incomplete' | 'artifacts_not_verified';
 
@@ -37,10 +37,7 @@ export const evidenceContinuity = ({ runs, today }: EvidenceReads, now: Instant)
   const missing = completed
     .map((run) => ({
       run_id: run.run_id,
-      missing_tables: fullChain
-        .filter(({ table, found }) => found(run) < fullChainRows[table])
-        .filter(({ table }) => table !== 'research_fold_metrics' || !run.insufficient_folds)
-        .map(({ table }) => table),
+      missing_tables: Object.entries(lacks).flatMap(([table, isLacking]) => (isLacking(run) ? [table] : [])),
       missing_artifacts: Object.entries(run.artifacts).flatMap(([name, key]) => (key === null ? [name] : [])),
       hash_mismatches: null,
     }))

@@ -85,8 +85,8 @@ export const parityBody = (
       blocked: Object.fromEntries(
         [...byCode].map(([code, rows]): [ParityCode, readonly Ticker[]] => [code, rows.map(({ symbol }) => symbol)]),
       ),
-      // Capital is raised on the checks of one session, whatever the symbols of today are.
-      blocks_promotion: !newestSession.passed,
+      // Capital is raised on the checks of one session, whatever the symbols of today are, and while they are recent.
+      blocks_promotion: !newestSession.passed || (newestSession.sessionsSince ?? Infinity) > maxSessions,
       newest_session: newestSession.session_date,
       evidence_class: newestSession.session_date === null ? null : newestSession.evidence_class,
     },

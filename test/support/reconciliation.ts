@@ -15,6 +15,7 @@ import {
   alpacaVenue,
   decideBreak,
   fixedCredentials,
+  inTransaction,
   postgresReconciliationLedger,
 } from '@torghut/platform';
 import { account, type ExecutionWorld } from './execution.ts';
@@ -74,7 +75,9 @@ export const reconciliationOf = (world: ExecutionWorld, broker: Partial<Reconcil
 
     accept: async (type: string): Promise<void> => {
       for (const { id } of (await tools.breaks()).filter((found) => found.break_type === type))
-        await decideBreak(world.database.app, account, id, 'accepted', 'operator@example.org', 'looked at by a test');
+        await inTransaction(world.database.app, (client) =>
+          decideBreak(client, account, id, 'accepted', 'operator@example.org', 'looked at by a test'),
+        );
     },
   };
   return tools;

@@ -10,8 +10,7 @@ const completed: RunEvidence = {
   run_id: 'a'.repeat(24),
   status: 'completed',
   candidates: 1,
-  folds: 5,
-  insufficient_folds: false,
+  lacks_folds: false,
   stress_cases: stressCases.length,
   gate_evaluations: 1,
   promotions: 1,
@@ -21,7 +20,7 @@ const skipped: RunEvidence = {
   ...completed,
   status: 'skipped',
   candidates: 0,
-  folds: 0,
+  lacks_folds: true,
   stress_cases: 0,
   gate_evaluations: 0,
   promotions: 0,
@@ -51,7 +50,7 @@ describe('evidence continuity', () => {
 
   it.each([
     { change: { candidates: 0 }, table: 'research_candidates' },
-    { change: { folds: 4 }, table: 'research_fold_metrics' },
+    { change: { lacks_folds: true }, table: 'research_fold_metrics' },
     { change: { stress_cases: stressCases.length - 1 }, table: 'research_stress_metrics' },
     { change: { gate_evaluations: 0 }, table: 'gate_evaluations' },
     { change: { promotions: 0 }, table: 'research_promotions' },
@@ -62,11 +61,6 @@ describe('evidence continuity', () => {
     expect(report.missing).toEqual([
       { run_id: completed.run_id, missing_tables: [table], missing_artifacts: [], hash_mismatches: null },
     ]);
-  });
-
-  it('expects no folds of a run whose gates say that there were too few sessions for them', () => {
-    const few = { ...completed, folds: 2, insufficient_folds: true };
-    expect(evidenceContinuity({ runs: [few], today: openDay }, now).missing).toEqual([]);
   });
 
   it('does not pass a full chain whose artifacts nobody compared with their hashes', () => {

@@ -3,6 +3,7 @@ import {
   executionRequestJson,
   hour,
   initialRoute,
+  minute,
   type NewYorkDate,
   type ParityLimits,
   type Ticker,
@@ -174,9 +175,30 @@ it('[A6] counts a pass for ten sessions, and tells one that has become too old',
   );
   const missing = 10 - (known?.sessions ?? 0);
   await insertSessions('2026-01-30', missing);
-  expect((await parity())['summary']).toMatchObject({ codes: [], blocks_raise: false, valid_for_sessions: 10 });
+  expect((await parity())['summary']).toMatchObject({
+    codes: [],
+    blocks_raise: false,
+    blocks_promotion: false,
+    valid_for_sessions: 10,
+  });
   await insertSessions(new Date(Date.parse('2026-01-30') + missing * 24 * hour).toISOString().slice(0, 10), 1);
-  expect((await parity())['summary']).toMatchObject({ codes: ['parity_stale'], blocks_raise: true });
+  expect((await parity())['summary']).toMatchObject({
+    codes: ['parity_stale'],
+    blocks_raise: true,
+    blocks_promotion: true,
+  });
+});
+
+it('[A6] lets the newest of several checks of a session count, for a raise and for a promotion', async () => {
+  for (const [result, blocks] of [
+    ['fail', true],
+    ['pass', false],
+    ['fail', true],
+  ] as const) {
+    await insertChecks(result, today);
+    expect((await parity())['summary']).toMatchObject({ blocks_raise: blocks, blocks_promotion: blocks });
+    world.clock.advanceTo(world.clock.now() + minute);
+  }
 });
 
 it('refuses what is no symbol and no limit', async () => {

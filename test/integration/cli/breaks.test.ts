@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { AccountLabel, BreakType } from '@torghut/domain';
+import { breakEnding, type AccountLabel, type BreakType } from '@torghut/domain';
 import { listStandingBreaks, recordBreak } from '@torghut/platform';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { testDatabase, type TestDatabase } from '../../support/postgres.ts';
@@ -64,14 +64,14 @@ it('lists what waits for a person, and takes the decision about it once', proces
   expect((await run('--account paper list')).output).toContain('0 breaks of paper wait for a person');
 });
 
-it('tells since when a difference is gone, and how a break ends', async () => {
-  const found = async (type: BreakType, symbol: string, identity: string, at: string) =>
+it('tells since when a difference is gone, and closes it without adopting anything', processes, async () => {
+  const found = async (type: BreakType, symbol: string | null, identity: string, at: string) =>
     recordBreak(
       database.app,
       { account, runId: sampleIds.reconciliationRun, now: Date.parse(at) },
       { type, symbol, orderRef: null, identity: { identity }, ours: {}, theirs: {}, healed: false },
     );
-  const completed = (scope: string, at: string) =>
+  const completed = (scope: string, at: string, cash: object = {}) =>
     insertRow(database.app, 'reconciliation_runs', {
       ...sampleRow('reconciliation_runs', {}),
       id: crypto.randomUUID(),
@@ -81,7 +81,10 @@ it('tells since when a difference is gone, and how a break ends', async () => {
       scheduled_for: at,
       started_at: at,
       finished_at: at,
+      sources: { cash: { facts: cash } },
     });
+  /** Kinds that not every run looks for in everything there is. */
+  const never = { 'external_order AAPL': null, 'position_avg_price_mismatch AAPL': null };
   const standing = async () =>
     Object.fromEntries(
       (await listStandingBreaks(database.app, account)).map((row) => [
@@ -92,11 +95,14 @@ it('tells since when a difference is gone, and how a break ends', async () => {
   await found('position_qty_mismatch', 'AAPL', 'two', '2026-02-13T15:00:00.000Z');
   await found('position_qty_mismatch', 'MSFT', 'one', '2026-02-13T15:00:00.000Z');
   await found('external_order', 'AAPL', 'one', '2026-02-13T15:00:00.000Z');
+  await found('position_avg_price_mismatch', 'AAPL', 'one', '2026-02-13T15:00:00.000Z');
+  await found('cash_mismatch', null, 'one', '2026-02-13T15:00:00.000Z');
   await completed('orders', '2026-02-13T15:01:00.000Z');
   expect(await standing()).toEqual({
     'position_qty_mismatch AAPL': null,
     'position_qty_mismatch MSFT': null,
-    'external_order AAPL': null,
+    ...never,
+    'cash_mismatch ': null,
   });
   await completed('positions', '2026-02-13T15:15:00.000Z');
   // The same finding again, and another of the same kind: neither is an agreement.
@@ -104,13 +110,68 @@ it('tells since when a difference is gone, and how a break ends', async () => {
   expect(await standing()).toEqual({
     'position_qty_mismatch AAPL': '2026-02-13T15:15:00.000Z',
     'position_qty_mismatch MSFT': null,
-    'external_order AAPL': null,
+    ...never,
+    'cash_mismatch ': null,
   });
+  // Fees that are still due may hide the difference, and without an opening there is nothing to compare.
+  await completed('positions', '2026-02-13T15:45:00.000Z', { difference: '-0.3', provisional: '-0.3' });
+  await completed('positions', '2026-02-13T16:00:00.000Z', { difference: null, provisional: null });
+  expect(await standing()).toMatchObject({ 'cash_mismatch ': null });
+  await completed('positions', '2026-02-13T16:15:00.000Z', { difference: '0.01', provisional: '0' });
+  expect(await standing()).toMatchObject({ 'cash_mismatch ': '2026-02-13T16:15:00.000Z' });
   await completed('nightly', '2026-02-14T10:00:00.000Z');
   expect(await standing()).toMatchObject({
     'position_qty_mismatch AAPL': '2026-02-13T15:15:00.000Z',
-    'position_qty_mismatch MSFT': '2026-02-14T10:00:00.000Z',
+    'position_qty_mismatch MSFT': '2026-02-13T15:45:00.000Z',
+    ...never,
   });
+
+  const ids = Object.fromEntries(
+    (await listStandingBreaks(database.app, account)).map((row) => [`${row.break_type} ${row.symbol ?? ''}`, row.id]),
+  );
+  const decide = (word: string, key: string) =>
+    run(`--account ${account} ${word} ${ids[key] ?? ''} --actor ada --reason checked`);
+  expect((await run(`--account ${account} list`)).output).toContain(
+    '  agrees since the run of 2026-02-13T15:15:00.000Z: accepting it closes it and adopts nothing\n',
+  );
+  expect((await decide('escalate', 'position_qty_mismatch AAPL')).output).toBe(
+    'position_qty_mismatch AAPL escalated by ada\n',
+  );
+  expect((await decide('accept', 'position_qty_mismatch AAPL')).output).toBe(
+    'position_qty_mismatch AAPL closed by ada: it agrees since the run of 2026-02-13T15:15:00.000Z, and nothing was adopted\n',
+  );
+  await found('position_qty_mismatch', 'MSFT', 'one', '2026-02-14T10:30:00.000Z');
+  expect((await decide('accept', 'position_qty_mismatch MSFT')).output).toBe(
+    'position_qty_mismatch MSFT accepted by ada: counted from what the broker said\n',
+  );
+  const { rows } = await database.readonly.query(
+    `SELECT symbol, status, status_by, healed_at IS NOT NULL AS healed, heal_proof FROM reconciliation_breaks
+      WHERE account_label = $1 AND break_type = 'position_qty_mismatch' ORDER BY symbol`,
+    [account],
+  );
+  expect(rows).toEqual([
+    {
+      symbol: 'AAPL',
+      status: 'healed',
+      status_by: 'ada',
+      healed: true,
+      heal_proof: { settled_by: 'agreement', agrees_since: '2026-02-13T15:15:00.000Z' },
+    },
+    { symbol: 'MSFT', status: 'accepted', status_by: 'ada', healed: false, heal_proof: null },
+  ]);
+});
+
+it.each<[BreakType, string]>([
+  ['fill_missing_locally', 'a person accepts it'],
+  ['trade_bust', 'booked as it was found; a person accepts it'],
+  ['stuck_pending_cancel', 'by itself, as soon as the order has ended or its outcome is known'],
+  [
+    'unknown_receipt_aged',
+    'by itself, as soon as the order has ended or its outcome is known; the adapters it closed are opened by hand',
+  ],
+  ['corporate_action_pending', 'a person accepts it; the adapters it closed are opened by hand'],
+])('tells of a standing %s that it ends so: %s', (type, ending) => {
+  expect(breakEnding(type)).toBe(ending);
 });
 
 it.each([

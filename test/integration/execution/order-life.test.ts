@@ -246,6 +246,8 @@ describe('what follow-ups watch', () => {
       { severity: 'critical', status: 'open', symbol: 'AAPL' },
     ]);
     expect(await adapterStates('AAPL')).toEqual(underReview('unknown_receipt_aged'));
+    // Whoever it was left to need not come back for it.
+    await world.database.owner.query(`UPDATE reconciliation_breaks SET status = 'escalated'`);
     const looks = async () => (await world.receipts(decision))[0]!.fencing_token;
     const before = await looks();
     await world.minutes(2);

@@ -21,6 +21,7 @@ import {
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ReplayClock } from '../../../infra/local/clock.ts';
+import { readRunEvidence } from '../../../layers/platform/src/postgres/read-model/research.ts';
 import { localSigner } from '../../domain/evidence/fixtures.ts';
 import { keyOf, storedRun, type Objects } from '../../domain/evidence/stored-run.ts';
 import { testDatabase, type TestDatabase } from '../../support/postgres.ts';
@@ -79,11 +80,14 @@ const breaks = async (): Promise<readonly string[]> => {
 };
 
 /** The sample run with the full chain of its rows, and everything it stored. */
-const completedRun = async (options: { readonly stress: number } = { stress: stressCases.length }): Promise<void> => {
+const completedRun = async ({
+  stress = stressCases.length,
+  folds = 5,
+}: { stress?: number; folds?: number } = {}): Promise<void> => {
   await insertSampleRows(db.app, 'research_promotions');
-  for (const fold of [2, 3, 4, 5])
+  for (let fold = 2; fold <= folds; fold += 1)
     await insertRow(db.app, 'research_fold_metrics', sampleRow('research_fold_metrics', { fold_name: `fold-${fold}` }));
-  for (const stress_case of stressCases.filter((one) => one !== 'spread_x2').slice(0, options.stress - 1))
+  for (const stress_case of stressCases.filter((one) => one !== 'spread_x2').slice(0, stress - 1))
     await insertRow(db.app, 'research_stress_metrics', sampleRow('research_stress_metrics', { stress_case }));
   for (const [key, bytes] of objects) await store.put(key, bytes);
   const manifest = keyOf(objects, 'manifest');
@@ -91,6 +95,28 @@ const completedRun = async (options: { readonly stress: number } = { stress: str
     `UPDATE research_runs SET status = 'completed', manifest_key = $1, manifest_sha256 = $2, finished_at = now()`,
     [manifest, /-([0-9a-f]{64})/.exec(manifest)?.[1]],
   );
+};
+
+/** Another candidate of the sample run, with what its gates say. */
+const insertCandidate = async (folds: number, codes: readonly string[]): Promise<void> => {
+  const id = '00000000-0000-4000-8000-0000000000fe';
+  const candidate = { id, candidate_id: 'cand-second', candidate_hash: 'cd'.repeat(32) };
+  await insertRow(db.app, 'research_candidates', sampleRow('research_candidates', candidate));
+  const gate = { id: randomUUID(), candidate_id: id, codes };
+  await insertRow(db.app, 'gate_evaluations', sampleRow('gate_evaluations', gate));
+  for (let fold = 1; fold <= folds; fold += 1)
+    await insertRow(
+      db.app,
+      'research_fold_metrics',
+      sampleRow('research_fold_metrics', { candidate_id: id, fold_name: `fold-${fold}` }),
+    );
+};
+
+/** What the night and the operator are told of the folds of the sample run. */
+const lackingFolds = async () => {
+  const [shown] = await readRunEvidence(db.readonly, account, night, 1);
+  const [found] = await readRunsOnRecord(db.readonly, account, night - 24 * hour, night);
+  return { lacks_folds: shown?.lacks_folds, incomplete: found?.incompleteTables };
 };
 
 /** Somebody who owns the server: no trigger, no constraint and no grant is in the way. */
@@ -152,6 +178,23 @@ describe('[O3] the nightly look at evidence', () => {
     await reconcile(night + 24 * hour);
     expect(await breaks()).toHaveLength(4);
     expect((await breaks()).at(-1)).toMatch(/^evidence_hash_mismatch row_altered research_runs /);
+  });
+
+  it.each<[string, number, readonly string[], boolean]>([
+    ['its gates say that there were too few sessions', 2, ['insufficient_folds'], false],
+    ['its gates say so, and there is none', 0, ['insufficient_folds'], false],
+    ['its gates say nothing of it', 4, [], true],
+    ['it has all of them', 5, [], false],
+  ])('expects every candidate to have its folds: of a second one %s (%d folds)', async (_, folds, codes, lacks) => {
+    await completedRun();
+    await insertCandidate(folds, codes);
+    expect(await lackingFolds()).toEqual({ lacks_folds: lacks, incomplete: lacks ? ['research_fold_metrics'] : [] });
+  });
+
+  it('takes the excuse of one candidate for no other', async () => {
+    await completedRun({ folds: 1 });
+    await insertCandidate(0, ['insufficient_folds']);
+    expect(await lackingFolds()).toEqual({ lacks_folds: true, incomplete: ['research_fold_metrics'] });
   });
 
   it('a row that was changed behind the ledger is a break, and the chain is not signed', async () => {

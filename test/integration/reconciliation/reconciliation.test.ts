@@ -1,20 +1,28 @@
 import {
   decimal,
+  decimalText,
   executionRequestJson,
   floorTo,
   hour,
   minute,
+  reconcile,
   reconcileAfterGap,
   second,
   type AccountActivity,
   type BrokerActivity,
   type BrokerOrder,
+  type Lookup,
   type Read,
   type ReconciliationReads,
 } from '@torghut/domain';
 import { fillActivitySchema } from '../../../layers/platform/src/alpaca/wire.ts';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startExecution, type ExecutionWorld } from '../../support/execution.ts';
+import {
+  startExecution,
+  type DecisionChange,
+  type ExecutionWorld,
+  type SeededDecision,
+} from '../../support/execution.ts';
 import { reconciliationOf } from '../../support/reconciliation.ts';
 import { insertRow, sampleRow } from '../../support/rows.ts';
 
@@ -77,6 +85,22 @@ const sendByHand = (clientOrderId: string): Promise<Response> =>
     }),
   });
 
+/** A decision to buy MSFT whose request went out, and was proved absent. */
+const lookedForInVain = async (change: Pick<DecisionChange, 'qty'>, requestJson?: object): Promise<SeededDecision> => {
+  const late = await world.decide({ symbol: 'MSFT', side: 'buy', publish: false, ...change });
+  const receipt = {
+    client_order_id: late.clientOrderId,
+    state: 'settled',
+    outcome: 'not_found',
+    trade_decision_id: late.id,
+    symbol: 'MSFT',
+    io_at: new Date(world.clock.now()).toISOString(),
+    request_json: requestJson ?? executionRequestJson(late.request),
+  };
+  await insertRow(world.database.owner, 'broker_receipts', sampleRow('broker_receipts', receipt));
+  return late;
+};
+
 /** Cash of the twin's account, changed by an amount that no activity tells. */
 const withCash = (amount: string): Partial<ReconciliationReads> => {
   const plain = reconciliationOf(world).ports.broker;
@@ -87,6 +111,26 @@ const withCash = (amount: string): Partial<ReconciliationReads> => {
     },
   };
 };
+
+/** Canceled orders of AAPL that the broker does not know. */
+const insertGone = (orders: number): Promise<unknown> =>
+  world.database.owner.query(
+    `INSERT INTO executions (account_label, alpaca_order_id, attempt, symbol, side, order_type, time_in_force, submitted_qty, filled_qty, state,
+       execution_expected_adapter, execution_actual_adapter, provenance_source, route_context, raw_order, submitted_at, last_update_at)
+     SELECT 'paper', 'gone-' || i, 1, 'AAPL', 'buy', 'limit', 'day', 1, 0, 'canceled', 'lean', 'lean', 'route', '{}', '{}', $1, $1
+       FROM generate_series(1, $2::int) AS i`,
+    [new Date(world.clock.now()), orders],
+  );
+
+/** A lookup that never came back. */
+const unanswered: Lookup = {
+  kind: 'failed',
+  failure: 'timeout',
+  detail: 'silent',
+  exchange: { status: null, requestId: null, body: null, durationMs: 0 },
+};
+
+const notReported = (symbol: string): string => `fills that are not reported yet: ${symbol}`;
 
 describe('a reconciliation', () => {
   it('[O3] of a quiet day compares orders, fills, positions and cash and finds nothing', async () => {
@@ -230,6 +274,29 @@ describe('a reconciliation', () => {
     expect(await breaks()).toMatchObject([{ break_type: 'cash_mismatch', severity: 'warn', status: 'open' }]);
   });
 
+  it('[E11] leaves the sum of what is final in cash to the next run, which counts on from it', async () => {
+    await tradedDay();
+    const known = new Date(Date.now() - 2 * hour).toISOString();
+    const dividend = { activity_id: 'old', activity_type: 'DIV', net_amount: '12.34', created_at: known };
+    await insertRow(world.database.owner, 'account_activities', sampleRow('account_activities', dividend));
+    const { run } = reconciliationOf(world);
+    const netOf = async () => {
+      world.clock.advanceTo(world.clock.now() + 5 * minute);
+      const { completed, sources } = await run('positions');
+      expect(completed).toBe(true);
+      return sources['cash']?.facts?.['activities_net'] as string;
+    };
+    const net = await netOf();
+    // The fills of this day became known just now, and may yet get company.
+    const left = `SELECT sources #>> '{cash,checkpoint,net}' AS net FROM reconciliation_runs WHERE scope = 'positions'`;
+    expect(await world.rows(left)).toEqual([{ net: '12.34' }]);
+    expect(await netOf()).toBe(net);
+    await world.database.owner.query(
+      `UPDATE reconciliation_runs SET sources = jsonb_set(sources, '{cash,checkpoint,net}', '"1012.34"') WHERE scope = 'positions'`,
+    );
+    expect(await netOf()).toBe(decimalText(decimal(net).plus(decimal('1000'))));
+  });
+
   it('counts from accepted cash on, and finds the same loss again when it comes again', async () => {
     await tradedDay();
     let lost = '-100';
@@ -280,6 +347,82 @@ describe('a reconciliation', () => {
     expect(await found()).toEqual([true, ['accepted']]);
     missing = '2';
     expect(await found()).toEqual([false, ['accepted', 'open']]);
+  });
+
+  it('closes an accepted difference in cash that has gone by itself, and does not find the opposite of it', async () => {
+    await tradedDay();
+    let cash = '0';
+    let listed: readonly BrokerActivity[] = [];
+    const plain = reconciliationOf(world).ports.broker;
+    const { nightly, run, accept, breaks } = reconciliationOf(world, {
+      account: async () => {
+        const read = await plain.account();
+        return read.ok ? { ok: true, value: { ...read.value, cash: read.value.cash.plus(decimal(cash)) } } : read;
+      },
+      activitiesAfter: async function* (after): AsyncGenerator<Read<readonly BrokerActivity[]>> {
+        yield* plain.activitiesAfter(after);
+        yield { ok: true, value: listed };
+      },
+    });
+    const statuses = async () => (await breaks()).map(({ break_type: type, status }) => [type, status]);
+    const later = () => {
+      world.clock.advanceTo(world.clock.now() + 5 * minute);
+      return run('positions');
+    };
+    await nightly();
+    cash = '5';
+    await later();
+    listed = [activity({ netAmount: decimal('5'), at: world.clock.now() })];
+    await later();
+    expect(await statuses()).toEqual([['cash_mismatch', 'open']]);
+    await accept('cash_mismatch');
+    expect(await later()).toMatchObject({
+      completed: true,
+      breaks: 0,
+      sources: { cash: { facts: { difference: '0' } } },
+    });
+    expect(await statuses()).toEqual([['cash_mismatch', 'healed']]);
+    // What is gone was not accepted: the same amount again is found again.
+    cash = '10';
+    await later();
+    expect(await statuses()).toEqual([
+      ['cash_mismatch', 'healed'],
+      ['cash_mismatch', 'open'],
+    ]);
+  });
+
+  it('closes an accepted difference in a position that has gone by itself, and does not find the opposite of it', async () => {
+    await tradedDay();
+    let lacking = true;
+    const plain = reconciliationOf(world).ports.broker;
+    const { nightly, run, accept, breaks } = reconciliationOf(world, {
+      positions: async () => {
+        const read = await plain.positions();
+        return read.ok && lacking ? { ok: true, value: read.value.filter(({ symbol }) => symbol !== 'NVDA') } : read;
+      },
+    });
+    const statuses = async () => (await breaks()).map(({ break_type: type, status }) => [type, status]);
+    const later = () => {
+      world.clock.advanceTo(world.clock.now() + 5 * minute);
+      return run('positions');
+    };
+    await nightly();
+    lacking = false;
+    await later();
+    expect(await statuses()).toEqual([['position_qty_mismatch', 'open']]);
+    await accept('position_qty_mismatch');
+    expect(await later()).toMatchObject({
+      completed: true,
+      breaks: 0,
+      sources: { positions: { facts: { agreed: true } } },
+    });
+    expect(await statuses()).toEqual([['position_qty_mismatch', 'healed']]);
+    lacking = true;
+    await later();
+    expect(await statuses()).toEqual([
+      ['position_qty_mismatch', 'healed'],
+      ['position_qty_mismatch', 'open'],
+    ]);
   });
 
   it('does not compare the fills of an order that moved after they were read', async () => {
@@ -389,17 +532,7 @@ describe('a reconciliation', () => {
 
   it('[E2] adopts an order that was looked for in vain, arrived late and ended before anybody met it', async () => {
     await tradedDay();
-    const late = await world.decide({ symbol: 'MSFT', side: 'buy', qty: '1', publish: false });
-    const receipt = {
-      client_order_id: late.clientOrderId,
-      state: 'settled',
-      outcome: 'not_found',
-      trade_decision_id: late.id,
-      symbol: 'MSFT',
-      io_at: new Date(world.clock.now()).toISOString(),
-      request_json: executionRequestJson(late.request),
-    };
-    await insertRow(world.database.owner, 'broker_receipts', sampleRow('broker_receipts', receipt));
+    const late = await lookedForInVain({ qty: '1' });
     await sendByHand(late.clientOrderId);
     world.twins.alpaca.disturb({ kind: 'external_cancel', order: { state: 'open', symbol: 'MSFT' } });
     const { run, breaks } = reconciliationOf(world);
@@ -420,9 +553,9 @@ describe('a reconciliation', () => {
 
   it('finds an order under an id of ours that was looked for in vain and is not what was asked for', async () => {
     await tradedDay();
-    const receipt = { client_order_id: 'late', state: 'settled', outcome: 'not_found', trade_decision_id: null };
-    await insertRow(world.database.owner, 'broker_receipts', sampleRow('broker_receipts', receipt));
-    await sendByHand('late');
+    // Of two shares; one is sent.
+    const late = await lookedForInVain({ qty: '2' });
+    await sendByHand(late.clientOrderId);
     world.clock.advanceTo(world.clock.now() + 2 * minute);
     const { run, types } = reconciliationOf(world);
     await run('positions');
@@ -430,6 +563,44 @@ describe('a reconciliation', () => {
     world.clock.advanceTo(world.clock.now() + 2 * minute);
     await run('positions');
     expect(await types()).toEqual(['external_order']);
+    expect(await world.execution(late)).toBeNull();
+  });
+
+  it('takes an order for somebody else’s, and goes on, where the receipt under its id cannot be read', async () => {
+    await tradedDay();
+    const late = await lookedForInVain({ qty: '1' }, {});
+    await sendByHand(late.clientOrderId);
+    world.clock.advanceTo(world.clock.now() + 4 * minute);
+    const { run, types } = reconciliationOf(world);
+    expect(await run('positions')).toMatchObject({ completed: true });
+    expect(await types()).toEqual(['external_order']);
+    expect(world.telemetry.logs().filter(({ level }) => level === 'error')).toMatchObject([
+      { message: expect.stringContaining('cannot be read') as string },
+    ]);
+  });
+
+  it('leaves an order alone under whose id a submit was claimed after it was looked for among the strays', async () => {
+    await tradedDay();
+    const late = await lookedForInVain({ qty: '2' });
+    await sendByHand(late.clientOrderId);
+    world.clock.advanceTo(world.clock.now() + 4 * minute);
+    const { ports, types } = reconciliationOf(world);
+    const adoptStrays: typeof ports.orders.adoptStrays = async (...found) => {
+      const adopted = await ports.orders.adoptStrays(...found);
+      const claimed = {
+        adapter: 'alpaca',
+        trade_decision_id: late.id,
+        client_order_id: late.clientOrderId,
+        state: 'io',
+        outcome: null,
+        settled_at: null,
+        symbol: 'MSFT',
+      };
+      await insertRow(world.database.owner, 'broker_receipts', sampleRow('broker_receipts', claimed));
+      return adopted;
+    };
+    await reconcile('positions', world.clock.now(), { ...ports, orders: { ...ports.orders, adoptStrays } });
+    expect(await types()).toEqual([]);
   });
 
   it('says nothing about a symbol whose fills the broker does not report yet, and all of it once they are overdue', async () => {
@@ -444,7 +615,7 @@ describe('a reconciliation', () => {
     const { run, types } = reconciliationOf(world);
     const recent = await run('positions');
     expect(recent).toMatchObject({ completed: false, breaks: 0 });
-    expect(recent.sources['positions']).toMatchObject({ complete: false, detail: 'still trading: AAPL' });
+    expect(recent.sources['positions']).toMatchObject({ complete: false, detail: notReported('AAPL') });
     expect(await types()).toEqual([]);
     world.clock.advanceTo(world.clock.now() + 4 * minute);
     expect(await run('positions')).toMatchObject({ completed: true });
@@ -475,19 +646,118 @@ describe('a reconciliation', () => {
     expect(await types()).toEqual(['order_status_mismatch']);
     expect({ completed, positions: sources['positions']?.detail }).toEqual({
       completed: false,
-      positions: 'still trading: AAPL',
+      positions: notReported('AAPL'),
     });
+  });
+
+  it('finds what differs once a fill is reported that was not at the reading before', async () => {
+    world = await startExecution();
+    await world.decide({ qty: '2', limitPrice: '99.5' });
+    await world.drain();
+    await reconciliationOf(world).run('positions');
+    world.clock.advanceTo(world.clock.now() + 5 * minute);
+    const plain = reconciliationOf(world).ports.broker;
+    let filled = false;
+    const { run, types } = reconciliationOf(world, {
+      ...withCash('5'),
+      positions: () => {
+        if (!filled) {
+          world.twins.alpaca.disturb({ kind: 'activities_missing', until: world.clock.now() + 3 * second });
+          world.twins.alpaca.disturb({ kind: 'fill', order: { state: 'open' } });
+          filled = true;
+        }
+        return plain.positions();
+      },
+    });
+    expect(await run('positions')).toMatchObject({ completed: true });
+    expect(await types()).toEqual(['order_status_mismatch', 'cash_mismatch']);
+  });
+
+  it('says nothing about a symbol whose old order filled, unreported, and is no longer listed', async () => {
+    world = await startExecution();
+    await world.decide({ qty: '2', limitPrice: '99.5' });
+    await world.drain();
+    await reconciliationOf(world).run('positions');
+    const before = 48 * hour;
+    await world.database.owner.query(`UPDATE executions SET submitted_at = submitted_at - interval '48 hours'`);
+    world.clock.advanceTo(world.clock.now() + 5 * minute);
+    const plain = reconciliationOf(world).ports.broker;
+    let filled = false;
+    const { run, types } = reconciliationOf(world, {
+      listOrders: async (status) => {
+        const read = await plain.listOrders(status);
+        if (!read.ok) return read;
+        return { ok: true, value: read.value.map((order) => ({ ...order, submittedAt: order.submittedAt! - before })) };
+      },
+      ordersFrom: async function* (): AsyncGenerator<Read<readonly BrokerOrder[]>> {
+        yield await Promise.resolve({ ok: true, value: [] } as const);
+      },
+      positions: () => {
+        if (!filled) {
+          world.twins.alpaca.disturb({ kind: 'activities_missing', until: world.clock.now() + hour });
+          world.twins.alpaca.disturb({ kind: 'fill', order: { state: 'open' } });
+          filled = true;
+        }
+        return plain.positions();
+      },
+    });
+    const { completed, sources } = await run('positions');
+    expect(await types()).toEqual(['order_status_mismatch']);
+    expect({ completed, positions: sources['positions']?.detail }).toEqual({
+      completed: false,
+      positions: notReported('AAPL'),
+    });
+  });
+
+  it.each([
+    ['does not answer for', 1],
+    ['is not reached about', 61],
+  ])('compares positions and cash all the same when the broker %s an order of the symbol', async (reason, orders) => {
+    await tradedDay();
+    await insertGone(orders);
+    world.clock.advanceTo(world.clock.now() + 2 * minute);
+    const plain = reconciliationOf(world).ports.broker;
+    const { run, types } = reconciliationOf(world, {
+      ...withCash('5'),
+      ...(orders > 1 ? {} : { getOrder: async () => Promise.resolve(unanswered) }),
+      positions: async () => {
+        const read = await plain.positions();
+        return read.ok ? { ok: true, value: read.value.filter(({ symbol }) => symbol !== 'AAPL') } : read;
+      },
+    });
+    const { sources } = await run('positions');
+    expect([reason, sources['orders']?.detail]).toEqual([
+      reason,
+      orders > 1 ? '0 orders not answered, 1 not reached' : '1 orders not answered, 0 not reached',
+    ]);
+    expect(sources).toMatchObject({ positions: { complete: true }, cash: { complete: true } });
+    expect((await types()).filter((type) => type !== 'order_missing_at_broker')).toEqual([
+      'cash_mismatch',
+      'position_qty_mismatch',
+    ]);
+  });
+
+  it('looks for unreported fills among the orders of the last day, however long ago a run was completed', async () => {
+    await tradedDay();
+    const plain = reconciliationOf(world).ports.broker;
+    const asked: (number | null)[] = [];
+    const { run, types } = reconciliationOf(world, {
+      ...withCash('5'),
+      ordersFrom: (from) => {
+        asked.push(from);
+        return plain.ordersFrom(from);
+      },
+    });
+    await run('positions');
+    expect(await types()).toEqual(['cash_mismatch']);
+    const [first, ...later] = asked;
+    expect(first).toBeNull();
+    expect(later.map((from) => from !== null && from >= world.clock.now() - 24 * hour - minute)).toEqual([true]);
   });
 
   it('asks about orders that no person knows of yet before those that wait for one, and completes without these', async () => {
     await tradedDay();
-    await world.database.owner.query(
-      `INSERT INTO executions (account_label, alpaca_order_id, attempt, symbol, side, order_type, time_in_force, submitted_qty, filled_qty, state,
-         execution_expected_adapter, execution_actual_adapter, provenance_source, route_context, raw_order, submitted_at, last_update_at)
-       SELECT 'paper', 'gone-' || i, 1, 'AAPL', 'buy', 'limit', 'day', 1, 0, 'canceled', 'lean', 'lean', 'route', '{}', '{}', $1, $1
-         FROM generate_series(1, 70) AS i`,
-      [new Date(world.clock.now())],
-    );
+    await insertGone(70);
     world.clock.advanceTo(world.clock.now() + 2 * minute);
     const { run, types } = reconciliationOf(world);
     expect(await run('positions')).toMatchObject({ completed: false, breaks: 60 });

@@ -24,8 +24,8 @@ afterAll(() => db.close());
 
 const insert = (table: SampleTable, changes: Row = {}): Promise<unknown> =>
   insertRow(db.owner, table, sampleRow(table, changes));
-const read = () =>
-  postgresGateEvidence(db.app, { account, evidenceClass: 'simulated', llmStage: 1 }).read(strategyId, now);
+const read = (asOf: number = now) =>
+  postgresGateEvidence(db.app, { account, evidenceClass: 'simulated', llmStage: 1 }).read(strategyId, asOf);
 
 const stage = {
   llm_stage: {
@@ -123,6 +123,18 @@ describe('evidence of the ledger', () => {
     await check('2026-02-12', '2026-02-12T21:00:00.000Z', 'fail');
     await check('2026-02-13', at, 'pass');
     expect(await read()).toMatchObject({ parity_passed: { value: true, evidence_class: 'observed', observed_at: at } });
+    // A pass counts for ten sessions: sessions of the calendar, whatever days there are between them.
+    const session = (day: number): Promise<unknown> =>
+      db.owner.query(
+        `INSERT INTO market_calendar (session_date, kind, open_at, close_at, source, fetched_at)
+         SELECT d, 'full', d + time '14:30', d + time '21:00', 'alpaca', d FROM (SELECT $1::date AS d) AS one`,
+        [`2026-03-${String(day).padStart(2, '0')}`],
+      );
+    const march = Date.parse('2026-03-31T20:00:00.000Z');
+    for (let day = 1; day <= 10; day += 1) await session(day);
+    expect(await read(march)).toMatchObject({ parity_passed: { value: true, observed_at: at } });
+    await session(11);
+    expect(await read(march)).toMatchObject({ parity_passed: { value: false, observed_at: at } });
     await check('2026-02-13', '2026-02-13T20:00:01.000Z', 'fail');
     expect(await read()).toMatchObject({ parity_passed: { value: true, observed_at: at } });
     await check('2026-02-13', later, 'inconclusive');

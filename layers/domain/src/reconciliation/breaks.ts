@@ -20,30 +20,19 @@ export interface BreakHandling {
   readonly severity: Severity;
   readonly healPolicy: HealPolicy;
   readonly containment: Containment;
-  /** Runs of which each one compares all there is of the kind, so that a later run without the break says it is gone. */
-  readonly comparedBy: readonly ('nightly' | 'positions')[];
+  /**
+   * Whether every completed run of positions or of a night finds it anew while the difference is there, so that one which
+   * compared and did not find it says that it is gone. These are what is counted from the broker's word once it is accepted.
+   */
+  readonly foundAnew: boolean;
 }
 
 const handling = (
   severity: Severity,
   healPolicy: HealPolicy,
   containment: Containment = 'none',
-  comparedBy: BreakHandling['comparedBy'] = [],
-): BreakHandling => ({ severity, healPolicy, containment, comparedBy });
-
-const everyRun = ['nightly', 'positions'] as const;
-
-/** How a break of each policy ends, for the person who reads a list of those that stand. */
-export const breakEndings: Readonly<Record<HealPolicy, string>> = {
-  none: 'a person accepts it',
-  operator: 'a person accepts it',
-  apply_broker_state: 'healed as it was found',
-  insert_by_execution_id: 'healed as it was found',
-  drop_by_execution_id: 'healed as it was found',
-  apply_by_execution_id: 'booked as it was found; a person accepts it',
-  apply_correction: 'booked as it was found; a person accepts it',
-  follow_up: 'by itself, as soon as the order has ended or its outcome is known',
-};
+  foundAnew = false,
+): BreakHandling => ({ severity, healPolicy, containment, foundAnew });
 
 /**
  * What becomes of each kind of break. Reduce-only is not stored a second time: an open break of such a type is the state
@@ -58,9 +47,9 @@ export const breakHandling: Readonly<Record<BreakType, BreakHandling>> = {
   fill_qty_mismatch: handling('critical', 'operator', 'reduce_only'),
   fill_price_mismatch: handling('critical', 'operator', 'reduce_only'),
   overfill: handling('critical', 'operator', 'reduce_only'),
-  position_qty_mismatch: handling('critical', 'operator', 'reduce_only', everyRun),
-  position_avg_price_mismatch: handling('warn', 'none', 'none', everyRun),
-  cash_mismatch: handling('critical', 'none', 'none', everyRun),
+  position_qty_mismatch: handling('critical', 'operator', 'reduce_only', true),
+  position_avg_price_mismatch: handling('warn', 'none'),
+  cash_mismatch: handling('critical', 'none', 'none', true),
   fee_mismatch: handling('warn', 'none'),
   corporate_action_pending: handling('critical', 'operator', 'disabled'),
   unknown_activity: handling('warn', 'operator'),
@@ -74,6 +63,20 @@ export const breakHandling: Readonly<Record<BreakType, BreakHandling>> = {
   evidence_chain_incomplete: handling('critical', 'none'),
   evidence_hash_mismatch: handling('critical', 'none'),
   evidence_empty: handling('critical', 'none'),
+};
+
+/** How breaks that stand end by more than a person's decision. */
+const otherEndings: Readonly<Partial<Record<HealPolicy, string>>> = {
+  apply_correction: 'booked as it was found; a person accepts it',
+  follow_up: 'by itself, as soon as the order has ended or its outcome is known',
+};
+
+/** How a break ends that was not healed as it was found, for the person who reads a list of those that stand. */
+export const breakEnding = (type: BreakType): string => {
+  const { healPolicy, containment } = breakHandling[type];
+  const ending = otherEndings[healPolicy] ?? 'a person accepts it';
+  const closes = containment === 'manual_review' || containment === 'disabled';
+  return closes ? `${ending}; the adapters it closed are opened by hand` : ending;
 };
 
 /** Cash may differ by a cent from rounding; above a dollar somebody has to look before the next order. USD. */

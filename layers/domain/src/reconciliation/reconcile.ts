@@ -3,6 +3,7 @@ import { decimalText, zero, type Decimal } from '../decimal.ts';
 import { hour, minute, second, toText, type Instant } from '../instant.ts';
 import { newYorkDate, newYorkInstant, type NewYorkDate } from '../market/new-york.ts';
 import type { BrokerAccount, BrokerOrder, BrokerPosition, FillActivity, Read } from '../ports.ts';
+import { isTerminal } from '../order/states.ts';
 import { tradeDateOf } from '../profit/fill.ts';
 import { activityMeaning, cashOfFill, feeRowOf, type AccountActivity, type BrokerActivity } from './activities.ts';
 import type { FoundBreak } from './breaks.ts';
@@ -17,7 +18,7 @@ import type {
   ReconciliationPorts,
   ReconciliationScope,
 } from './ports.ts';
-import { comparePositions, type PositionComparison } from './positions.ts';
+import { comparePositions } from './positions.ts';
 
 export interface ReconciliationResult {
   readonly scope: ReconciliationScope;
@@ -40,6 +41,8 @@ const listGraceMs = 2 * second;
 const orderAgeMs = minute;
 /** Single orders that one run asks the broker about; the rest is left to the next. */
 const lookupsPerRun = 60;
+/** Single orders that a reading of positions asks about, because they may just have ended. */
+const lookupsPerReading = 20;
 /** Readings of positions and cash in one run, until nothing moves between them. */
 const readings = 3;
 /** Activities are listed by their creation, and some are created, or changed, days late. */
@@ -239,11 +242,7 @@ const isSettled = ({ startedAt, ports: { limits } }: Run, { updatedAt }: BrokerO
  * state is applied through the state machine, which refuses and records what it does not allow. Fills were read before the
  * order: those of one that moved meanwhile are not compared.
  */
-const settleOrder = async (
-  run: Run,
-  theirs: BrokerOrder,
-  fillsComplete: boolean,
-): Promise<'settled' | 'too_recent'> => {
+const settleOrder = async (run: Run, theirs: BrokerOrder, fillsComplete: boolean): Promise<void> => {
   const { orders, clock } = run.ports;
   const settled = isSettled(run, theirs);
   const ours = await locked(run, async (current) => {
@@ -253,9 +252,8 @@ const settleOrder = async (
     await recordAll(current, findings.breaks);
     return findings.applyBrokerState ? row : null;
   });
-  const result = settled ? 'settled' : 'too_recent';
-  if (ours === null) return result;
-  if ((await orders.applyOrder(ours.executionId, theirs, run.id, clock.now())) !== 'applied') return result;
+  if (ours === null) return;
+  if ((await orders.applyOrder(ours.executionId, theirs, run.id, clock.now())) !== 'applied') return;
   await locked(run, async (current) => {
     await current.record({
       type: 'order_status_mismatch',
@@ -267,7 +265,6 @@ const settleOrder = async (
       healed: true,
     });
   });
-  return result;
 };
 
 const recordMissing = (run: Run, order: Pick<LedgerOrder, 'brokerOrderId' | 'clientOrderId'>): Promise<void> =>
@@ -285,43 +282,46 @@ const recordMissing = (run: Run, order: Pick<LedgerOrder, 'brokerOrderId' | 'cli
     });
   });
 
-/** Whether the order has filled more than is booked as it was reported. */
-const hasUnreported = ({ filled }: DisputedOrder, { filledQty }: BrokerOrder): boolean => filledQty.gt(filled);
-
-type Lone = 'ours' | 'adopted' | 'too_recent' | 'decided';
+/** What the ledger has of an order of the broker's: its row, or a submit under its client order id, or none. */
+const standingOf = async (
+  current: CurrentRows,
+  { id, clientOrderId }: BrokerOrder,
+): Promise<'ours' | Awaited<ReturnType<CurrentRows['submitOf']>>> => {
+  if ((await current.order(id, clientOrderId)) !== null) return 'ours';
+  return clientOrderId === null ? 'none' : current.submitOf(clientOrderId);
+};
 
 /**
  * An order that only the broker has: one that is on its way into the ledger, one whose request arrived after it was looked
  * for in vain and that nobody has met while it was open, or somebody else's.
  */
-const settleForeign = async (run: Run, theirs: BrokerOrder): Promise<Lone> => {
+const settleForeign = async (run: Run, theirs: BrokerOrder): Promise<'ours' | 'adopted' | 'decided'> => {
   const { orders, clock } = run.ports;
-  const standing = await locked(run, async (current): Promise<Lone | 'unknown'> => {
-    if ((await current.order(theirs.id, theirs.clientOrderId)) !== null) return 'ours';
-    const submit = theirs.clientOrderId === null ? 'none' : await current.submitOf(theirs.clientOrderId);
-    if (submit !== 'none' && !isSettled(run, theirs)) return 'too_recent';
-    return submit === 'in_flight' ? 'decided' : 'unknown';
-  });
-  if (standing !== 'unknown') return standing;
+  const standing = await locked(run, (current) => standingOf(current, theirs));
+  if (standing === 'ours') return 'ours';
+  if (standing === 'in_flight' || (standing === 'settled' && !isSettled(run, theirs))) return 'decided';
   if ((await orders.adoptStrays([theirs], run.id, clock.now())) > 0) return 'adopted';
   return locked(run, async (current) => {
-    if ((await current.order(theirs.id, theirs.clientOrderId)) !== null) return 'ours';
-    await current.record({
-      type: 'external_order',
-      symbol: theirs.symbol,
-      orderRef: theirs.id,
-      identity: { order: theirs.id },
-      ours: {},
-      theirs: {
-        client_order_id: theirs.clientOrderId,
-        side: theirs.side,
-        qty: decimalText(theirs.qty),
-        filled_qty: decimalText(theirs.filledQty),
-        status: theirs.status,
-        replaces: theirs.replaces,
-      },
-      healed: false,
-    });
+    const now = await standingOf(current, theirs);
+    if (now === 'ours') return 'ours';
+    // A submit under its id that was claimed since, or has ended since, is for the next run to look at.
+    if (now === standing)
+      await current.record({
+        type: 'external_order',
+        symbol: theirs.symbol,
+        orderRef: theirs.id,
+        identity: { order: theirs.id },
+        ours: {},
+        theirs: {
+          client_order_id: theirs.clientOrderId,
+          side: theirs.side,
+          qty: decimalText(theirs.qty),
+          filled_qty: decimalText(theirs.filledQty),
+          status: theirs.status,
+          replaces: theirs.replaces,
+        },
+        healed: false,
+      });
     return 'decided';
   });
 };
@@ -330,8 +330,6 @@ interface OrdersCompared {
   readonly source: ReconciledSource;
   readonly orders: number;
   readonly known: number;
-  /** Symbols of orders that differ and that nothing was decided about: what they have filled may not be reported yet. */
-  readonly undecided: ReadonlySet<string>;
 }
 
 const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: boolean): Promise<OrdersCompared> => {
@@ -354,48 +352,32 @@ const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: bo
   const isStanding = ({ brokerOrderId }: DisputedOrder): boolean => standing.has(brokerOrderId);
   let [lookedUp, unanswered, unreached] = [0, 0, 0];
   let adopted = 0;
-  const undecided = new Set<string>();
-  const leaveOpen = (one: DisputedOrder, order: BrokerOrder): void => {
-    if (hasUnreported(one, order)) undecided.add(order.symbol);
-  };
-  const settleTheirs = async (one: DisputedOrder, order: BrokerOrder): Promise<void> => {
-    if ((await settleOrder(run, order, fillsComplete)) === 'too_recent') leaveOpen(one, order);
-  };
-  const settleLone = async (one: DisputedOrder, order: BrokerOrder): Promise<void> => {
+  const settleLone = async (order: BrokerOrder): Promise<void> => {
     const found = await settleForeign(run, order);
     if (found === 'adopted') adopted += 1;
-    else if (found === 'too_recent' || (found === 'ours' && !isSettled(run, order))) leaveOpen(one, order);
-    else if (found === 'ours') await settleTheirs(one, order);
+    else if (found === 'ours' && isSettled(run, order)) await settleOrder(run, order, fillsComplete);
   };
   const settle = async (one: DisputedOrder): Promise<void> => {
-    const { brokerOrderId } = one;
-    const symbol = one.ours?.symbol ?? one.theirs?.symbol;
     if (lookedUp >= lookupsPerRun || outOfTime(run)) {
-      if (isStanding(one)) return;
-      unreached += 1;
-      if (symbol !== undefined) undecided.add(symbol);
+      if (!isStanding(one)) unreached += 1;
       return;
     }
     lookedUp += 1;
-    const ours = await locked(run, (current) => current.order(brokerOrderId, null));
+    const ours = await locked(run, (current) => current.order(one.brokerOrderId, null));
     if (ours === null) return;
     const order = await lookUp(run, ours);
-    if (order === null) {
-      unanswered += 1;
-      undecided.add(ours.symbol);
-    } else if (order === 'absent') await recordMissing(run, ours);
-    else await settleTheirs(one, order);
+    if (order === null) unanswered += 1;
+    else if (order === 'absent') await recordMissing(run, ours);
+    else await settleOrder(run, order, fillsComplete);
   };
   for (const one of disputed.toSorted((a, b) => Number(isStanding(a)) - Number(isStanding(b)))) {
     const { ours, theirs: order } = one;
     if (ours !== null && order !== null) {
       if (isSettled(run, order)) await settle(one);
-      else leaveOpen(one, order);
     } else if (ours !== null) {
       if (listed && old(ours.submittedAt)) await settle(one);
     } else if (order !== null) {
-      if (!old(order.submittedAt)) leaveOpen(one, order);
-      else if (listed) await settleLone(one, order);
+      if (listed && old(order.submittedAt)) await settleLone(order);
     } else if (listed) {
       // Of an order that is older than the lists: booked and reported fills of it differ.
       await settle(one);
@@ -414,7 +396,6 @@ const reconcileOrders = async (run: Run, from: Instant | null, fillsComplete: bo
   return {
     source: source(clock.now(), failures.length === 0 ? null : failures.join('; '), facts),
     ...compared,
-    undecided,
   };
 };
 
@@ -507,46 +488,54 @@ const notCompared = (failed: ReconciledSource): HoldingsResult => ({
 
 interface HoldingsCompared {
   readonly holdings: Holdings;
-  readonly positions: PositionComparison;
+  /** Breaks of positions, but for symbols that nothing can be said of yet. */
+  readonly breaks: readonly FoundBreak[];
   readonly cash: CashComparison | null;
   readonly moved: CashMoved;
+  /** Why not all of it could be compared; null when it was. */
+  readonly open: string | null;
 }
-
-/** A fill that the broker does not report yet is in its position and cash already: of such symbols nothing is said. */
-const withoutUndecided = (
-  { breaks, moving }: PositionComparison,
-  undecided: ReadonlySet<string>,
-): PositionComparison => ({
-  breaks: breaks.filter(({ symbol }) => symbol === null || !undecided.has(symbol)),
-  moving: [...new Set([...moving, ...undecided])].sort(),
-});
 
 const compareHoldings = async (
   run: Run,
   current: CurrentRows,
   holdings: Holdings,
   pendingFees: Decimal,
-  undecided: ReadonlySet<string>,
+  unreported: ReadonlySet<string>,
 ): Promise<HoldingsCompared> => {
   const { asOf } = holdings;
   const [ours, moved] = [await current.positions(), await current.cashMoved()];
   const { opening } = run.marks;
   const closing = { cash: holdings.account.cash, activitiesNet: moved.net, asOf };
-  const positions = comparePositions(ours, holdings.positions, { asOf, graceMs: listGraceMs });
+  const { breaks, moving } = comparePositions(ours, holdings.positions, { asOf, graceMs: listGraceMs });
   const cash = opening === null ? null : compareCash(opening, closing, pendingFees);
-  const differs = positions.breaks.length > 0 || (cash?.found ?? null) !== null;
-  return { holdings, positions: differs ? withoutUndecided(positions, undecided) : positions, cash, moved };
+  const differs = breaks.length > 0 || (cash?.found ?? null) !== null;
+  const named = (reason: string, symbols: readonly string[]): readonly string[] =>
+    symbols.length === 0 ? [] : [`${reason}: ${symbols.join(', ')}`];
+  const reasons = [
+    ...named('still trading', moving),
+    ...named('fills that are not reported yet', differs ? [...unreported].sort() : []),
+  ];
+  return {
+    holdings,
+    breaks: breaks.filter(({ symbol }) => symbol === null || !unreported.has(symbol)),
+    cash,
+    moved,
+    open: reasons.length === 0 ? null : reasons.join('; '),
+  };
 };
 
 /**
- * Symbols of orders that have filled lately what the activities do not show yet. Orders move on after they were compared:
- * this is asked before a difference is believed. A text says why it is not known.
+ * Symbols of orders that have filled lately what the activities do not show yet: it is in position and cash already. Orders
+ * move on after they were compared, so this is asked before a difference is believed, of orders of the last day and of open
+ * ones. Ours that the list of them lacks may just have ended, and are asked about one by one. A text says why it is not
+ * known.
  */
 const symbolsUnreported = async (run: Run): Promise<ReadonlySet<string> | string> => {
   const { reconciliation, clock } = run.ports;
   const now = clock.now();
   const again: Run = { ...run, startedAt: now };
-  const from = rangeOf('positions', run.marks, now).orders;
+  const from = Math.max(rangeOf('positions', run.marks, now).orders ?? -Infinity, now - dayOverlapMs);
   const failures: string[] = [];
   const lists = {
     ours: reconciliation.orders(from, now),
@@ -555,12 +544,19 @@ const symbolsUnreported = async (run: Run): Promise<ReadonlySet<string> | string
   const { disputed } = await meetOrders(lists, { fillsComplete: true });
   const [failure] = failures;
   if (failure !== undefined) return failure;
-  return new Set(
-    disputed.flatMap((one) => {
-      const { theirs } = one;
-      return theirs !== null && !isSettled(again, theirs) && hasUnreported(one, theirs) ? [theirs.symbol] : [];
-    }),
-  );
+  const symbols = new Set<string>();
+  let lookedUp = 0;
+  for (const { brokerOrderId, ours, theirs: listed, filled } of disputed) {
+    let theirs = listed;
+    if (theirs === null && ours !== null && !isTerminal(ours.state)) {
+      if (lookedUp >= lookupsPerReading || outOfTime(run)) continue;
+      lookedUp += 1;
+      const found = await lookUp(again, { brokerOrderId, clientOrderId: null });
+      theirs = found === 'absent' ? null : found;
+    }
+    if (theirs !== null && !isSettled(again, theirs) && theirs.filledQty.gt(filled)) symbols.add(theirs.symbol);
+  }
+  return symbols;
 };
 
 /**
@@ -571,13 +567,11 @@ const reconcileHoldings = async (
   run: Run,
   activities: ReconciledSource,
   fees: Awaited<ReturnType<typeof reconcileFees>>,
-  orders: Pick<OrdersCompared, 'undecided'>,
 ): Promise<HoldingsResult> => {
   const { clock } = run.ports;
   if (!activities.complete) {
     return notCompared(source(clock.now(), 'not compared: the activities are incomplete'));
   }
-  const undecided = new Set(orders.undecided);
   for (let reading = 1; ; reading += 1) {
     const holdings = await readHoldings(run);
     if (typeof holdings === 'string') {
@@ -587,22 +581,19 @@ const reconcileHoldings = async (
     if (!caughtUp.complete) {
       return notCompared(source(clock.now(), `not compared: ${caughtUp.detail ?? ''}`));
     }
-    if (reading > 1) {
-      const unreported = await symbolsUnreported(run);
-      if (typeof unreported === 'string') {
-        return notCompared(source(clock.now(), `not compared: ${unreported}`));
-      }
-      for (const symbol of unreported) undecided.add(symbol);
+    const unreported = reading === 1 ? new Set<string>() : await symbolsUnreported(run);
+    if (typeof unreported === 'string') {
+      return notCompared(source(clock.now(), `not compared: ${unreported}`));
     }
     const result = await locked(run, async (current) => {
-      const compared = await compareHoldings(run, current, holdings, fees.pending, undecided);
-      const { positions, cash } = compared;
-      const agreed = positions.breaks.length + positions.moving.length === 0 && (cash?.found ?? null) === null;
-      if (!agreed && reading < readings && (reading === 1 || positions.moving.length > 0)) return null;
-      await recordAll(current, positions.breaks);
+      const compared = await compareHoldings(run, current, holdings, fees.pending, unreported);
+      const { breaks, cash, open } = compared;
+      const found = cash?.found ?? null;
+      const agreed = breaks.length === 0 && found === null && open === null;
+      if (!agreed && reading < readings && (reading === 1 || open !== null)) return null;
+      await recordAll(current, breaks);
       // While something moves, nobody can say what of the cash has moved already.
-      const found = positions.moving.length === 0 ? (cash?.found ?? null) : null;
-      if (found !== null) await current.record(found);
+      if (found !== null && open === null) await current.record(found);
       return compared;
     });
     if (result !== null) return holdingsResult(run, result, fees.closing);
@@ -612,13 +603,12 @@ const reconcileHoldings = async (
 
 const holdingsResult = async (
   run: Run,
-  { holdings, positions, cash, moved }: HoldingsCompared,
+  { holdings, breaks, cash, moved, open }: HoldingsCompared,
   closing: ClosedSession | null,
 ): Promise<HoldingsResult> => {
   const { account, asOf } = holdings;
-  const moving = positions.moving.length === 0 ? null : `still trading: ${positions.moving.join(', ')}`;
-  const differs = positions.breaks.some(({ type }) => type === 'position_qty_mismatch');
-  if (run.scope === 'nightly' && moving === null && !differs)
+  const differs = breaks.some(({ type }) => type === 'position_qty_mismatch');
+  if (run.scope === 'nightly' && open === null && !differs)
     await run.ports.reconciliation.saveAgreed(account, holdings.positions, asOf);
   const { opening } = run.marks;
   const agreed = cash === null || (cash.found === null && cash.provisional.eq(zero));
@@ -639,8 +629,8 @@ const holdingsResult = async (
     provisional_session: closing?.provisional ?? null,
   };
   return {
-    positions: source(asOf, moving, { held: holdings.positions.length, agreed: !differs && moving === null }),
-    cash: source(asOf, moving, cashFacts),
+    positions: source(asOf, open, { held: holdings.positions.length, agreed: !differs && open === null }),
+    cash: source(asOf, open, cashFacts),
     checked: holdings.positions.length + (cash === null ? 0 : 1),
     checkpoint: moved.checkpoint,
   };
@@ -696,7 +686,7 @@ export const reconcile = async (
   const fees = await reconcileFees({ ...run, marks: await reconciliation.marks(startedAt) });
   if (scope === 'nightly' && activities.complete && fees.breaks.length > 0)
     await locked(run, (current) => recordAll(current, fees.breaks));
-  const holdings = await reconcileHoldings(run, activities, fees, orders);
+  const holdings = await reconcileHoldings(run, activities, fees);
 
   const sources = {
     activities,

@@ -13,6 +13,7 @@ import {
   type OrderType,
   type Provenance,
   type Side,
+  type Telemetry,
   type TimeInForce,
 } from '@torghut/domain';
 import { correlationId } from './correlation-id.ts';
@@ -163,9 +164,13 @@ export const adoptReplacement = async (
  * Takes in an order under one of our client order ids whose request was proved absent, and reached the broker after all.
  * False for an order that is no such one. Nothing is known of it but what its receipt asked for: of several receipts the
  * first whose request may have left, because the later ones would have met its order. A fallback that was begun stays
- * counted.
+ * counted. A receipt that cannot be read is told, and its order left: nothing says that it is the one that was asked for.
  */
-export const adoptStray = async (transaction: OrderTransaction, order: BrokerOrder): Promise<boolean> => {
+export const adoptStray = async (
+  transaction: OrderTransaction,
+  order: BrokerOrder,
+  telemetry: Pick<Telemetry, 'error'>,
+): Promise<boolean> => {
   const { client, account, record } = transaction;
   const found = await client.query<{ id: string; adapter: ExecutionAdapter; outcome: string; request_json: unknown }>(
     `SELECT id, adapter, outcome,
@@ -179,7 +184,17 @@ export const adoptStray = async (transaction: OrderTransaction, order: BrokerOrd
   );
   const [receipt] = found.rows;
   if (receipt === undefined) return false;
-  const request = executionRequestSchema.parse(receipt.request_json);
+  const parsed = executionRequestSchema.safeParse(receipt.request_json);
+  if (!parsed.success) {
+    const { id: receiptId } = receipt;
+    telemetry.error('a receipt cannot be read, and an order under its id is not adopted', {
+      receiptId,
+      orderId: order.id,
+      detail: parsed.error.message,
+    });
+    return false;
+  }
+  const request = parsed.data;
   // Not what we asked for, whatever its id says: the reconciliation finds it as somebody else's.
   if (differenceFrom(request.order, order) !== null) return false;
   const provenance = deriveProvenance(request.route, receipt.adapter, order.raw, 'adopted');

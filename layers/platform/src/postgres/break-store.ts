@@ -1,6 +1,8 @@
 import {
   asTicker,
   breakHandling,
+  breakTypes,
+  cashTolerance,
   executionAdapters,
   hashJson,
   type AccountLabel,
@@ -9,6 +11,7 @@ import {
   type Instant,
   type Ticker,
 } from '@torghut/domain';
+import { lockAccount } from './account-lock.ts';
 import { setAdapterState } from './breaker-store.ts';
 import { jsonText } from './json.ts';
 import type { Queryable } from './pool.ts';
@@ -106,31 +109,37 @@ export interface StandingBreak {
   readonly order_ref: string | null;
   readonly ours: object;
   readonly theirs: object;
-  /** When the first whole comparison began that no longer showed it; null when none was made since, or it shows it. */
+  /** When the first run began that compared and no longer found it; null when none was made since, or finds it. */
   readonly agrees_since: string | null;
 }
 
-/** Breaks that each run of these scopes looks for anew in everything there is: one it does not find is gone. */
-const comparedBy = Object.entries(breakHandling).flatMap(([type, { comparedBy: scopes }]) =>
-  scopes.map((scope) => ({ type, scope })),
-);
+const foundAnewTypes = breakTypes.filter((type) => breakHandling[type].foundAnew);
 
-/** Open and escalated breaks, critical ones first. Another difference of the same kind and symbol is no agreement. */
+/** `$1`, `$2` and `$3` of a statement that asks `agreesSince`. */
+const agreementValues = (account: AccountLabel): readonly unknown[] => [account, foundAnewTypes, cashTolerance];
+
+/**
+ * When the first run began that compared what a standing break `b` is about and no longer found it. Another difference of
+ * the same kind and symbol is no agreement, and neither is cash that differs by no more than fees that are still due.
+ */
+const agreesSince = `(SELECT min(r.started_at) FROM reconciliation_runs r
+  WHERE r.account_label = $1 AND r.status = 'completed' AND r.scope IN ('nightly', 'positions') AND b.break_type = ANY($2)
+    AND (b.break_type <> 'cash_mismatch' OR (r.sources #>> '{cash,facts,provisional}' = '0'
+      AND abs((r.sources #>> '{cash,facts,difference}')::numeric) <= $3::numeric))
+    AND r.started_at > (SELECT max(same.last_found_at) FROM reconciliation_breaks same
+                         WHERE same.account_label = $1 AND same.break_type = b.break_type AND same.symbol IS NOT DISTINCT FROM b.symbol))`;
+
+/** Open and escalated breaks, critical ones first. */
 export const listStandingBreaks = async (
   client: Queryable,
   account: AccountLabel,
 ): Promise<readonly StandingBreak[]> => {
   const { rows } = await client.query<StandingBreak>(
     `SELECT b.id, ${instantText('b.created_at')} AS created_at, b.status, b.severity, b.break_type, b.symbol, b.order_ref, b.ours, b.theirs,
-       (SELECT ${instantText('min(r.started_at)')} FROM reconciliation_runs r
-         WHERE r.account_label = $1 AND r.status = 'completed'
-           AND r.scope IN (SELECT scope FROM jsonb_to_recordset($2::jsonb) AS compared (type text, scope text) WHERE type = b.break_type)
-           AND r.started_at > (SELECT max(same.last_found_at) FROM reconciliation_breaks same
-                                WHERE same.account_label = $1 AND same.break_type = b.break_type AND same.symbol IS NOT DISTINCT FROM b.symbol)
-       ) AS agrees_since
+       ${instantText(agreesSince)} AS agrees_since
        FROM reconciliation_breaks b
       WHERE b.account_label = $1 AND b.status IN ('open', 'escalated') ORDER BY b.severity = 'critical' DESC, b.created_at, b.id`,
-    [account, jsonText(comparedBy)],
+    [...agreementValues(account)],
   );
   return rows;
 };
@@ -138,10 +147,23 @@ export const listStandingBreaks = async (
 /** What an operator decides about a break that waits for a person. */
 export type BreakDecision = 'accepted' | 'escalated';
 
+export interface DecidedBreak {
+  readonly id: string;
+  readonly break_type: BreakType;
+  readonly symbol: string | null;
+  /** Healed: it was accepted after it had gone by itself. */
+  readonly status: BreakDecision | 'healed';
+  /** UTC text; null unless healed. */
+  readonly agrees_since: string | null;
+}
+
 /**
  * Decides an open or escalated break. Accepting it adopts what the broker says: a position counts from the quantity it was
- * accepted with, cash from its amount, and what the break contained by itself is free again.
- * @returns the decided break, or null when there is none of this id that waits for a decision.
+ * accepted with, cash from its amount, and what the break contained by itself is free again. A difference that a later run
+ * found gone is only closed: what the broker said then was not the last word, and counting from it would make the next
+ * run find the opposite.
+ * @param client in a transaction: the account is locked, so that no run finds it again meanwhile.
+ * @returns null when there is none of this id that waits for a decision.
  */
 export const decideBreak = async (
   client: Queryable,
@@ -150,11 +172,21 @@ export const decideBreak = async (
   decision: BreakDecision,
   actor: string,
   reason: string,
-): Promise<{ readonly id: string; readonly break_type: BreakType; readonly symbol: string | null } | null> => {
-  const result = await client.query<{ id: string; break_type: BreakType; symbol: string | null }>(
-    `UPDATE reconciliation_breaks SET status = $3, status_by = $4, status_reason = $5, status_at = now()
-      WHERE account_label = $1 AND id = $2 AND status IN ('open', 'escalated') RETURNING id, break_type, symbol`,
-    [account, breakId, decision, actor, reason],
+): Promise<DecidedBreak | null> => {
+  await lockAccount(client, account);
+  const result = await client.query<DecidedBreak>(
+    `WITH standing AS (
+       SELECT b.id, CASE WHEN $5 = 'accepted' THEN ${agreesSince} END AS agrees_since FROM reconciliation_breaks b
+        WHERE b.account_label = $1 AND b.id = $4 AND b.status IN ('open', 'escalated')
+     )
+     UPDATE reconciliation_breaks AS decided SET status_by = $6, status_reason = $7, status_at = now(),
+       status = CASE WHEN agrees_since IS NULL THEN $5 ELSE 'healed' END,
+       healed_at = CASE WHEN agrees_since IS NOT NULL THEN now() END,
+       heal_proof = CASE WHEN agrees_since IS NOT NULL
+         THEN jsonb_build_object('settled_by', 'agreement', 'agrees_since', ${instantText('agrees_since')}) END
+       FROM standing WHERE decided.id = standing.id
+     RETURNING decided.id, break_type, symbol, status, ${instantText('agrees_since')} AS agrees_since`,
+    [...agreementValues(account), breakId, decision, actor, reason],
   );
   return result.rows[0] ?? null;
 };

@@ -6,6 +6,7 @@ import {
   type Decimal,
   type DecimalText,
 } from '@torghut/domain';
+import { fillSlices } from './fill-slices.ts';
 import type { Queryable } from './pool.ts';
 import { onlyRow } from './read-model/sql.ts';
 
@@ -14,9 +15,6 @@ import { onlyRow } from './read-model/sql.ts';
  * begins: one that is still going on may yet add a row of a few seconds ago, and none lives this long.
  */
 const settledAfter = '1 hour';
-
-/** Fills summed up at a time: a statement has a time limit, and the first sum is of the whole history. */
-const summedFills = 400_000;
 
 /** Moments are text, because microseconds count. */
 interface Checkpoint {
@@ -35,9 +33,6 @@ const checkpointStatement = `SELECT through, net, (now() - interval '${settledAf
       ORDER BY finished_at DESC LIMIT 1) AS newest
   RIGHT JOIN (SELECT) AS always ON newest.through::timestamptz <= now() - interval '${settledAfter}'`;
 
-const sliceEndStatement = `SELECT created_at::text AS at FROM execution_order_events
-  WHERE account_label = $1 AND event_type IN ('fill', 'partial_fill') AND created_at > $2::timestamptz
-  ORDER BY created_at OFFSET $3 LIMIT 1`;
 const fillsStatement = `SELECT coalesce(-sum(signed_qty * price), 0)::text AS net FROM fill_movements
   WHERE account_label = $1 AND known_at > $2::timestamptz AND known_at <= $3::timestamptz`;
 const postedStatement = `SELECT coalesce(sum(net_amount), 0)::text AS net FROM account_activities
@@ -53,16 +48,12 @@ const movedSince = async (
   client: Queryable,
   account: AccountLabel,
   moment: string,
-  slice: number,
+  slice?: number,
 ): Promise<Decimal> => {
   let net = await posted(client, account, moment);
-  let from: string | null = moment;
-  while (from !== null) {
-    const ends: { rows: { at: string }[] } = await client.query(sliceEndStatement, [account, from, slice]);
-    const end: string | null = ends.rows[0]?.at ?? null;
-    const { rows } = await client.query<{ net: DecimalText }>(fillsStatement, [account, from, end ?? 'infinity']);
+  for await (const { from, until } of fillSlices(client, account, 'created_at', moment, slice)) {
+    const { rows } = await client.query<{ net: DecimalText }>(fillsStatement, [account, from, until]);
     net = net.plus(decimal(onlyRow(rows).net));
-    from = end;
   }
   return net;
 };
@@ -77,7 +68,7 @@ export const cashMoved = async (
   client: Queryable,
   account: AccountLabel,
   fillsCost: () => Promise<Decimal>,
-  slice = summedFills,
+  slice?: number,
 ): Promise<CashMoved> => {
   const { rows } = await client.query<Checkpoint>(checkpointStatement, [account]);
   const { through, net: known, settled } = onlyRow(rows);

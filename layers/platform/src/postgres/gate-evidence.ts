@@ -1,4 +1,4 @@
-import { hour, toText, type AccountLabel, type EvidenceClass, type Instant } from '@torghut/domain';
+import { defaultLimits, hour, toText, type AccountLabel, type EvidenceClass, type Instant } from '@torghut/domain';
 import type { ExternalInputName, ExternalInputs, GateEvidenceSource, GateInput } from '@torghut/domain/research';
 import type { Queryable } from './pool.ts';
 import { readParitySession } from './read-model/parity.ts';
@@ -77,8 +77,10 @@ export const postgresGateEvidence = (pool: Queryable, options: GateEvidenceOptio
     }
 
     const parity = await readParitySession(pool, account, now);
-    if (parity.at !== null)
-      found.parity_passed = figure(parity.passed, 'flag', 'parity_checks', parity.at, parity.evidence_class);
+    if (parity.at !== null) {
+      const recent = (parity.sessionsSince ?? Infinity) <= defaultLimits.parityPassMaxSessions;
+      found.parity_passed = figure(parity.passed && recent, 'flag', 'parity_checks', parity.at, parity.evidence_class);
+    }
 
     const { rows: drills } = await pool.query<{ kind: string; succeeded: boolean; at: Instant }>(
       `SELECT DISTINCT ON (kind) kind, succeeded, coalesce(finished_at, started_at) AS at FROM drills

@@ -32,7 +32,7 @@ import { unresolvedReceipts } from './unresolved-receipts.ts';
 export interface OrderLedgerConfig {
   readonly account: AccountLabel;
   readonly limits: LimitValues;
-  readonly telemetry: Pick<Telemetry, 'count'>;
+  readonly telemetry: Pick<Telemetry, 'count' | 'error'>;
 }
 
 interface ExecutionRow {
@@ -191,7 +191,8 @@ export const postgresOrderLedger = (pool: Pool, { account, limits, telemetry }: 
       const ids = new Set(strays.rows.map(({ id }) => id));
       return transact(runId, now, async (transaction) => {
         let adopted = 0;
-        for (const order of found) if (ids.has(order.id) && (await adoptStray(transaction, order))) adopted += 1;
+        for (const order of found)
+          if (ids.has(order.id) && (await adoptStray(transaction, order, telemetry))) adopted += 1;
         return adopted;
       });
     },

@@ -33,6 +33,7 @@ import { lockAccount } from './account-lock.ts';
 import { jsonText } from './json.ts';
 import { inTransaction, type Pool, type Queryable } from './pool.ts';
 import { cashMoved } from './cash-moved.ts';
+import { fillSlices } from './fill-slices.ts';
 import { insertSnapshot } from './position-snapshots.ts';
 
 export interface ReconciliationLedgerConfig {
@@ -210,12 +211,6 @@ type MovementsSince = (
   later: readonly { readonly symbol: string; readonly as_of: Instant }[],
 ) => Promise<ReadonlyMap<string, Movements>>;
 
-/** Fills summed up at a time: a statement has a time limit, and a history has none. */
-const summedFills = 400_000;
-
-const movementsEndStatement = `SELECT event_ts::text AS at FROM execution_order_events
-  WHERE account_label = $1 AND event_type IN ('fill', 'partial_fill') AND event_ts > coalesce($2::timestamptz, '-infinity')
-  ORDER BY event_ts OFFSET ${summedFills} LIMIT 1`;
 const movementsStatement = `SELECT f.symbol, sum(f.signed_qty)::text AS qty, sum(f.signed_qty * f.price)::text AS cost, count(*) AS fills,
   max(f.moved_at) AS "lastFillAt" ${since('fill_movements', 'moved_at')} AND f.moved_at <= $4 GROUP BY f.symbol`;
 
@@ -223,17 +218,15 @@ const movementsOnce = (client: Queryable, account: AccountLabel): MovementsSince
   const known = new Map<string, Promise<ReadonlyMap<string, Movements>>>();
   const read = async (asOf: Instant | null, later: string): Promise<ReadonlyMap<string, Movements>> => {
     const sums = new Map<string, Movements>();
-    let from = asOf === null ? null : new Date(asOf).toISOString();
-    do {
-      const end: string | null =
-        (await client.query<{ at: string }>(movementsEndStatement, [account, from])).rows[0]?.at ?? null;
+    const after = asOf === null ? '-infinity' : new Date(asOf).toISOString();
+    for await (const { from, until } of fillSlices(client, account, 'event_ts', after)) {
       const { rows } = await client.query<{
         readonly symbol: string;
         readonly qty: DecimalText;
         readonly cost: DecimalText;
         readonly fills: number;
         readonly lastFillAt: Instant;
-      }>(movementsStatement, [account, from, later, end ?? 'infinity']);
+      }>(movementsStatement, [account, from, later, until]);
       for (const { symbol, qty, cost, fills, lastFillAt } of rows) {
         const before = sums.get(symbol);
         sums.set(symbol, {
@@ -243,8 +236,7 @@ const movementsOnce = (client: Queryable, account: AccountLabel): MovementsSince
           lastFillAt,
         });
       }
-      from = end;
-    } while (from !== null);
+    }
     return sums;
   };
   return (asOf, later) => {

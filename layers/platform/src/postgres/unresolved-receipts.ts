@@ -139,7 +139,7 @@ export const unresolvedReceipts = (
       const isOpen = `(state = 'io' OR outcome = 'unknown')`;
       const aged = `SELECT id, client_order_id, symbol, adapter, coalesce(io_at, claimed_at) AS sent_at, check_count FROM broker_receipts
         WHERE account_label = $1 AND operation = 'submit' AND ${isOpen} AND coalesce(io_at, claimed_at) <= $2`;
-      const settled = `SELECT b.id FROM reconciliation_breaks b WHERE b.account_label = $1 AND b.status = 'open' AND CASE b.break_type
+      const settled = `SELECT b.id FROM reconciliation_breaks b WHERE b.account_label = $1 AND b.status IN ('open', 'escalated') AND CASE b.break_type
           WHEN 'unknown_receipt_aged' THEN EXISTS (SELECT FROM broker_receipts r WHERE r.id = (b.ours ->> 'receipt')::uuid AND NOT ${isOpen.replaceAll(/\b(state|outcome)\b/g, 'r.$1')})
           WHEN 'stuck_pending_cancel' THEN EXISTS (SELECT FROM executions e WHERE e.id = (b.ours ->> 'execution')::uuid AND e.state IN ${terminalStates})
         END`;

@@ -32,8 +32,10 @@ export interface ParityStandingRow extends ParityCheckRow, ParityStanding {}
 export interface ParitySession {
   /** Null without any check. */
   readonly session_date: NewYorkDate | null;
-  /** Whether all of them passed. */
+  /** Whether all of them passed, of a symbol and kind that was judged again the newest. */
   readonly passed: boolean;
+  /** Sessions after it by the calendar, today's included; null without any check. */
+  readonly sessionsSince: number | null;
   readonly evidence_class: EvidenceClass;
   readonly at: Instant | null;
 }
@@ -48,6 +50,10 @@ export interface ParityReads {
 const columns = `p.symbol, p.kind, p.result, p.session_date::text AS session_date, p.sample_lean, p.sample_alpaca, p.metrics, p.tolerances,
   p.codes, p.evidence_class, ${instantText('p.checked_at')} AS checked_at`;
 
+/** Sessions after that of a row, by the calendar, up to the date of `today`. */
+const sessionsSince = (row: string, today: string): string => `(SELECT count(*)::int FROM market_calendar c
+  WHERE c.kind <> 'closed' AND c.session_date > ${row}.session_date AND c.session_date <= ${today}::date)`;
+
 /** The newest parity check of each symbol and kind. Sessions are counted by the calendar, today's included. */
 export const readParityStandings = async (
   db: Queryable,
@@ -57,8 +63,7 @@ export const readParityStandings = async (
 ): Promise<readonly ParityStandingRow[]> => {
   const { rows } = await db.query<ParityStandingRow>(
     `SELECT DISTINCT ON (p.symbol, p.kind) ${columns},
-       (SELECT count(*)::int FROM market_calendar c
-         WHERE c.kind <> 'closed' AND c.session_date > p.session_date AND c.session_date <= $3::date) AS "sessionsSince"
+       ${sessionsSince('p', '$3')} AS "sessionsSince"
      FROM parity_checks p WHERE p.account_label = $1 AND p.symbol = ANY($2) AND p.session_date <= $3::date
      ORDER BY p.symbol, p.kind, p.session_date DESC, p.checked_at DESC`,
     [account, symbols, newYorkDate(now)],
@@ -69,11 +74,16 @@ export const readParityStandings = async (
 /** The checks up to a moment that a candidate for capital is judged by: those of the newest session, of every symbol. */
 export const readParitySession = async (db: Queryable, account: AccountLabel, now: Instant): Promise<ParitySession> => {
   const { rows } = await db.query<ParitySession>(
-    `SELECT max(session_date)::text AS session_date, coalesce(bool_and(result = 'pass'), false) AS passed,
+    `WITH newest AS (
+       SELECT DISTINCT ON (symbol, kind) * FROM parity_checks WHERE account_label = $1 AND checked_at <= $2
+          AND session_date = (SELECT max(session_date) FROM parity_checks WHERE account_label = $1 AND checked_at <= $2)
+        ORDER BY symbol, kind, checked_at DESC
+     )
+     SELECT max(session_date)::text AS session_date, coalesce(bool_and(result = 'pass'), false) AS passed,
+       max(${sessionsSince('newest', '$3')}) AS "sessionsSince",
        CASE WHEN bool_and(evidence_class = 'observed') THEN 'observed' ELSE 'simulated' END AS evidence_class, max(checked_at) AS at
-       FROM parity_checks WHERE account_label = $1 AND checked_at <= $2
-        AND session_date = (SELECT max(session_date) FROM parity_checks WHERE account_label = $1 AND checked_at <= $2)`,
-    [account, new Date(now)],
+       FROM newest`,
+    [account, new Date(now), newYorkDate(now)],
   );
   return onlyRow(rows);
 };

@@ -63,17 +63,13 @@ export const readAutonomy = async (db: Queryable, account: AccountLabel, now: In
   return onlyRow(rows);
 };
 
-/** A run over too few sessions says so in its gates, and then has as few folds as it has. */
-const fewFolds = `EXISTS (SELECT 1 FROM gate_evaluations g WHERE g.run_id = r.id AND 'insufficient_folds' = ANY (g.codes))`;
-
 /** What one research run left in the ledger. */
 export interface RunEvidence {
   readonly run_id: string;
   readonly status: RunStatus;
   readonly candidates: number;
-  readonly folds: number;
-  /** Whether its gates say that there were too few sessions for the folds of a full chain. */
-  readonly insufficient_folds: boolean;
+  /** Whether a candidate has fewer folds than a full chain, and its own gates do not say that there were too few sessions. */
+  readonly lacks_folds: boolean;
   readonly stress_cases: number;
   readonly gate_evaluations: number;
   readonly promotions: number;
@@ -90,10 +86,9 @@ export const readRunEvidence = async (
   const { rows } = await db.query<RunEvidence>(
     `SELECT r.run_id, r.status,
        (SELECT count(*)::int FROM research_candidates c WHERE c.run_id = r.id) AS candidates,
-       (SELECT count(*)::int FROM research_fold_metrics f JOIN research_candidates c ON c.id = f.candidate_id WHERE c.run_id = r.id) AS folds,
        (SELECT count(*)::int FROM research_stress_metrics s JOIN research_candidates c ON c.id = s.candidate_id WHERE c.run_id = r.id)
          AS stress_cases,
-       ${fewFolds} AS insufficient_folds,
+       ${lacksFolds} AS lacks_folds,
        (SELECT count(*)::int FROM gate_evaluations g WHERE g.run_id = r.id) AS gate_evaluations,
        (SELECT count(*)::int FROM research_promotions p WHERE p.run_id = r.id) AS promotions,
        json_build_object('dataset_manifest', r.dataset_manifest_key, 'run_manifest', r.manifest_key) AS artifacts
@@ -117,7 +112,7 @@ export const researchTables = [
 ] as const;
 export type ResearchTable = (typeof researchTables)[number];
 
-/** Rows a completed run leaves in each table of the ledger, at least. */
+/** Rows a completed run leaves in each table of the ledger, at least; of folds each of its candidates. */
 export const fullChainRows = {
   research_candidates: 1,
   research_fold_metrics: 5,
@@ -126,24 +121,31 @@ export const fullChainRows = {
   research_promotions: 1,
 } as const satisfies Partial<Record<ResearchTable, number>>;
 
-/** Where the rows of a run, as `r`, are. */
-const ofCandidates = (table: string): string =>
-  `(SELECT count(*)::int FROM ${table} t JOIN research_candidates c ON c.id = t.candidate_id WHERE c.run_id = r.id)`;
-const ofRun = (table: string): string => `(SELECT count(*)::int FROM ${table} t WHERE t.run_id = r.id)`;
-const rowsOfRun: Readonly<Record<keyof typeof fullChainRows, string>> = {
+/**
+ * Whether a run, as `r`, lacks folds: a candidate over too few sessions says so in its gates, and then has as few as it has.
+ * One excuses no other.
+ */
+const lacksFolds = `coalesce((SELECT bool_or(
+    (SELECT count(*) FROM research_fold_metrics f WHERE f.candidate_id = c.id) < ${fullChainRows.research_fold_metrics}
+    AND NOT EXISTS (SELECT FROM gate_evaluations g WHERE g.candidate_id = c.id AND 'insufficient_folds' = ANY (g.codes)))
+  FROM research_candidates c WHERE c.run_id = r.id), true)`;
+
+/** Whether a run, as `r`, has fewer rows in a table than its full chain. */
+const fewer = (table: keyof typeof fullChainRows, rows: string): string =>
+  `(SELECT count(*) FROM ${rows}) < ${fullChainRows[table]}`;
+const ofRun = (table: keyof typeof fullChainRows): string => fewer(table, `${table} t WHERE t.run_id = r.id`);
+const lacking: Readonly<Record<keyof typeof fullChainRows, string>> = {
   research_candidates: ofRun('research_candidates'),
-  research_fold_metrics: ofCandidates('research_fold_metrics'),
-  research_stress_metrics: ofCandidates('research_stress_metrics'),
+  research_fold_metrics: lacksFolds,
+  research_stress_metrics: fewer(
+    'research_stress_metrics',
+    'research_stress_metrics t JOIN research_candidates c ON c.id = t.candidate_id WHERE c.run_id = r.id',
+  ),
   gate_evaluations: ofRun('gate_evaluations'),
   research_promotions: ofRun('research_promotions'),
 };
-const exempt: Partial<Record<keyof typeof fullChainRows, string>> = { research_fold_metrics: fewFolds };
-const incomplete = (Object.keys(fullChainRows) as (keyof typeof fullChainRows)[])
-  .map((table) => {
-    const lacking = `${rowsOfRun[table]} < ${fullChainRows[table]}`;
-    const excuse = exempt[table];
-    return `CASE WHEN ${lacking}${excuse === undefined ? '' : ` AND NOT ${excuse}`} THEN '${table}' END`;
-  })
+const incomplete = Object.entries(lacking)
+  .map(([table, lacks]) => `CASE WHEN ${lacks} THEN '${table}' END`)
   .join(', ');
 
 /**
