@@ -1,4 +1,4 @@
-import type { Clock, Telemetry } from '@torghut/domain';
+import { SettingsError, type Clock, type Telemetry } from '@torghut/domain';
 import type { EvidenceReads, VerificationKey } from '@torghut/domain/evidence';
 import {
   persistenceRetryMs,
@@ -8,6 +8,7 @@ import {
   type ResearchLedger,
   type StoreOutcome,
 } from '@torghut/domain/research';
+import { SigningKeyError } from '@torghut/platform';
 
 export interface EvidenceWriterPorts {
   /** Opened anew for every attempt that has none: a database that is away must not end the function. */
@@ -66,8 +67,23 @@ const attempt = async (
   request: EvidenceRequest,
   { ledger, store, trusted, clock }: EvidenceWriterPorts,
 ): Promise<StoreOutcome> => {
-  const read = await readRunRows(request, store, { trusted: await trusted(), now: clock.now() });
+  const keys = await usable(trusted);
+  if (!keys.ok) return { kind: 'refused', refusal: { code: 'keys_unusable', detail: keys.detail } };
+  const read = await readRunRows(request, store, { trusted: keys.trusted, now: clock.now() });
   return read.ok ? (await ledger()).store(read.rows, clock.now()) : { kind: 'refused', refusal: read.refusal };
+};
+
+type Keys =
+  { readonly ok: true; readonly trusted: readonly VerificationKey[] } | { readonly ok: false; readonly detail: string };
+
+/** Keys that are away may come back; what was published and is no key stays what it is. */
+const usable = async (trusted: EvidenceWriterPorts['trusted']): Promise<Keys> => {
+  try {
+    return { ok: true, trusted: await trusted() };
+  } catch (error) {
+    if (error instanceof SettingsError || error instanceof SigningKeyError) return { ok: false, detail: error.message };
+    throw error;
+  }
 };
 
 const bury = async (

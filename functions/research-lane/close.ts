@@ -13,30 +13,23 @@ import {
 import {
   artifactSchemas,
   assembleRun,
-  evidenceRequest,
   noSignalsSchema,
-  persistenceRetryMs,
   type Backtest,
   type DatasetArtifact,
   type EvaluationInput,
-  type EvidenceRequest,
   type GatePolicy,
   type GateEvidenceSource,
   type GateReport,
   type LaneStrategy,
-  type ResearchLedger,
 } from '@torghut/domain/research';
-import { LaneFailed, OutOfReach, reasonOf } from './lane-failed.ts';
+import { announce, earlierManifest, type EvidenceQueue, type StoredManifest } from './announce.ts';
+import { LaneFailed, OutOfReach } from './lane-failed.ts';
 import type { LaneWindow, Opened } from './open.ts';
-
-/** Where messages for the evidence writer go. */
-export type EvidenceQueue = (request: EvidenceRequest) => Promise<void>;
 
 export interface ClosePorts {
   readonly store: EvidenceStore;
   readonly signer: Signer;
   readonly evidence: GateEvidenceSource;
-  readonly ledger: Pick<ResearchLedger, 'bury'>;
   readonly send: EvidenceQueue;
   readonly policy: { readonly gates: GatePolicy };
   readonly clock: Clock;
@@ -67,38 +60,7 @@ const orFail = async <T>(code: LaneFailed['code'], work: () => Promise<T>): Prom
   }
 };
 
-type PublishPorts = Pick<ClosePorts, 'store' | 'send' | 'ledger' | 'clock'>;
-
-/** Tells the ledger's writer. When nobody takes the message it is a dead letter, and the run fails with what mends it. */
-const announce = async (
-  runId: string,
-  manifestSha256: string,
-  { send, ledger, clock }: PublishPorts,
-): Promise<void> => {
-  const request = evidenceRequest(runId, manifestSha256);
-  try {
-    await retried(() => send(request), clock);
-  } catch (error) {
-    await ledger.bury(
-      request,
-      { code: 'persistence_failed', detail: reasonOf(error) },
-      { strict: true, now: clock.now() },
-    );
-    throw error instanceof OutOfReach ? error : new LaneFailed('persistence_failed', error);
-  }
-};
-
-const retried = async (work: () => Promise<void>, clock: Clock): Promise<void> => {
-  for (const wait of persistenceRetryMs) {
-    try {
-      await work();
-      return;
-    } catch {
-      await clock.sleep(wait);
-    }
-  }
-  await work();
-};
+type PublishPorts = Pick<ClosePorts, 'store' | 'send' | 'clock'>;
 
 /** Stores artifacts and their manifest, the manifest last: what it lists is there. Then the ledger's writer is told. */
 const publish = async (runId: string, artifacts: readonly Artifact[], ports: PublishPorts): Promise<string> => {
@@ -111,21 +73,8 @@ const publish = async (runId: string, artifacts: readonly Artifact[], ports: Pub
   return manifest.key;
 };
 
-/**
- * The manifest of an earlier closing. No two signatures are alike, so closing again would leave two manifests of one run;
- * instead the first one is announced again.
- */
-const earlierManifest = async (
-  runId: string,
-  store: Pick<EvidenceStore, 'list'>,
-): Promise<{ readonly key: string; readonly sha256: string } | null> => {
-  const [key] = await store.list(`evidence/${runId}/manifest-`);
-  const digest = key === undefined ? undefined : /-([0-9a-f]{64})\.json$/.exec(key)?.[1];
-  return key === undefined || digest === undefined ? null : { key, sha256: digest };
-};
-
 const storedReport = async (
-  { key, sha256: digest }: { readonly key: string; readonly sha256: string },
+  { key, sha256: digest }: StoredManifest,
   store: Pick<EvidenceStore, 'get'>,
 ): Promise<GateReport> => {
   const read = readManifest(key, (await store.get(key)) ?? new Uint8Array(), digest);

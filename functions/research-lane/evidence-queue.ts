@@ -1,5 +1,5 @@
 import type { AccountLabel, MessagePublisher } from '@torghut/domain';
-import type { EvidenceQueue } from './close.ts';
+import type { EvidenceQueue } from './announce.ts';
 
 /**
  * Hands the evidence of a run to its writer. The message can be sent again: the writer stores a run once.

@@ -1,12 +1,17 @@
 import type { Instant } from '@torghut/domain';
-import { runBacktest, type EvaluationInput, type GateReport, type TaskExecutor } from '@torghut/domain/research';
+import {
+  countTrials,
+  runBacktest,
+  type EvaluationInput,
+  type GateReport,
+  type TaskExecutor,
+} from '@torghut/domain/research';
 import { closeRun, closeSkipped, type ClosePorts } from './close.ts';
-import { LaneFailed, OutOfReach } from './lane-failed.ts';
+import { failRun, failRunForGood, type Ending } from './end-run.ts';
 import { openRuns, type Opened, type OpenPorts, type OpenRun } from './open.ts';
 
 export interface LanePorts extends OpenPorts, ClosePorts {
   readonly policy: OpenPorts['policy'] & ClosePorts['policy'];
-  readonly ledger: OpenPorts['ledger'];
 }
 
 /** What a lane came to, strategy by strategy. */
@@ -14,40 +19,37 @@ export type LaneResult =
   | Exclude<Opened, { readonly kind: 'open' }>
   | { readonly kind: 'closed'; readonly runId: string; readonly manifestKey: string; readonly report: GateReport };
 
-/**
- * Ends a run with the code of what went wrong; what is not known by a name is an error of the evaluation.
- * @throws OutOfReach when the ledger does not answer
- */
-export const failRun = async (
-  runId: string,
-  error: unknown,
-  { ledger, clock, telemetry }: Pick<LanePorts, 'ledger' | 'clock' | 'telemetry'>,
-): Promise<Extract<LaneResult, { readonly kind: 'failed' }>> => {
-  const detail = error instanceof Error ? error.message : String(error);
-  telemetry.error('research run failed', { runId, detail });
-  await ledger.fail(runId, error instanceof LaneFailed ? error.code : 'evaluation_error', { detail }, clock.now());
-  return { kind: 'failed', runId, detail };
-};
-
-/** Ends a run as `failRun`, unless what went wrong may go right when it is tried again. @throws OutOfReach */
-export const failRunForGood = (
-  runId: string,
-  error: unknown,
-  ports: Parameters<typeof failRun>[2],
-): ReturnType<typeof failRun> => {
-  if (error instanceof OutOfReach) throw error;
-  return failRun(runId, error, ports);
-};
-
 /** Stores why a window had nothing to evaluate. @throws OutOfReach */
 export const endSkipped = (
   skipped: Extract<Opened, { readonly kind: 'skipped' }>,
   ports: LanePorts,
-): Promise<Extract<LaneResult, { readonly kind: 'skipped' | 'failed' }>> =>
+): Promise<typeof skipped | Ending> =>
   closeSkipped(skipped, skipped.window, ports).then(
     () => skipped,
     (error: unknown) => failRunForGood(skipped.runId, error, ports),
   );
+
+/**
+ * Opens the runs of a window, and counts what each of them is about to try before one of them is evaluated: how many trials
+ * there were is then the same for all of them, whoever comes first. @throws OutOfReach
+ */
+export const openCountedRuns = async (scheduledFor: Instant, ports: LanePorts): Promise<readonly Opened[]> => {
+  const counted: Opened[] = [];
+  for (const opened of await openRuns(scheduledFor, ports)) {
+    if (opened.kind !== 'open') {
+      counted.push(opened);
+      continue;
+    }
+    const { runId, plan } = opened.run;
+    counted.push(
+      await countTrials(ports.ledger, runId, plan).then(
+        () => opened,
+        (error: unknown) => failRunForGood(runId, error, ports),
+      ),
+    );
+  }
+  return counted;
+};
 
 /** Lends what runs the tasks of one dataset to a piece of work. */
 export type WithExecutor = <T>(input: EvaluationInput, work: (execute: TaskExecutor) => Promise<T>) => Promise<T>;
@@ -69,7 +71,7 @@ export const runLane = async (
   withExecutor: WithExecutor,
 ): Promise<readonly LaneResult[]> => {
   const results: LaneResult[] = [];
-  for (const opened of await openRuns(scheduledFor, ports)) {
+  for (const opened of await openCountedRuns(scheduledFor, ports)) {
     if (opened.kind === 'skipped') {
       results.push(await endSkipped(opened, ports));
     } else if (opened.kind === 'open') {

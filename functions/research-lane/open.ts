@@ -12,7 +12,6 @@ import {
   type EvidenceClass,
   type Hash,
   type Instant,
-  type Json,
   type NoSignalReason,
   type Settings,
   type Telemetry,
@@ -37,12 +36,14 @@ import {
   type LaneFactsLedger,
   type LaneStrategy,
   type ResearchLedger,
-  type RunFailureCode,
   type RunStart,
   type SplitPlan,
 } from '@torghut/domain/research';
+import { announce, earlierManifest, type EvidenceQueue } from './announce.ts';
 import { collectSnapshots, type DatasetPorts } from './dataset.ts';
-import { OutOfReach } from './lane-failed.ts';
+import { failRunForGood, failRunning, type Ending } from './end-run.ts';
+import { reasonOf } from './lane-failed.ts';
+import { isFinal } from './out-of-reach.ts';
 
 /** Under what every run of this build is judged. */
 export interface LanePolicy {
@@ -58,6 +59,7 @@ export interface LanePolicy {
 export interface OpenPorts extends DatasetPorts {
   readonly facts: LaneFactsLedger;
   readonly ledger: ResearchLedger;
+  readonly send: EvidenceQueue;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly settings: Settings;
@@ -94,7 +96,7 @@ export type Opened =
       readonly reason: NoSignalReason;
       readonly detail: string;
     }
-  | { readonly kind: 'failed'; readonly runId: string; readonly detail: string }
+  | Ending
   /** The window was evaluated before. */
   | { readonly kind: 'final'; readonly runId: string; readonly status: Extract<RunStart, { kind: 'final' }>['status'] }
   | { readonly kind: 'unresolved'; readonly strategyId: string; readonly detail: string };
@@ -108,28 +110,21 @@ const notAsked = { ok: false, reason: 'jangar_fetch_failed', detail: 'not asked'
 /** The lane promotes to paper at most; what is beyond is asked for by people. */
 const target = 'paper';
 
-interface LaneRuns {
-  readonly window: LaneWindow;
-  readonly facts: LaneFacts;
-  readonly runs: readonly { readonly strategy: LaneStrategy; readonly runId: string }[];
-}
-
 /**
- * The run of every enabled strategy for the window that ends at the scheduled time. Strategies of another timeframe are
- * shown nothing of this stream, here as in live trading.
+ * Opens the run of every enabled strategy for the window that ends at the scheduled time. Strategies of another timeframe
+ * are shown nothing of this stream, here as in live trading. @throws OutOfReach
  */
-export const laneRuns = async (
-  scheduledFor: Instant,
-  { facts: ledgerFacts, settings, policy }: Pick<OpenPorts, 'facts' | 'settings' | 'policy'>,
-): Promise<LaneRuns> => {
+export const openRuns = async (scheduledFor: Instant, ports: OpenPorts): Promise<readonly Opened[]> => {
+  const { settings, policy } = ports;
   const window = { start: scheduledFor - settings.TRADING_AUTONOMY_INTERVAL_SECONDS * second, end: scheduledFor };
   const from = newYorkDate(scheduledFor - policy.sessions * calendarDaysPerSession * 24 * hour);
-  const facts = await ledgerFacts.facts(from, scheduledFor);
+  const facts = await ports.facts.facts(from, scheduledFor);
   const timeframe = timeframeOf(settings.TRADING_SIGNAL_WINDOW_SIZE);
-  const shown = facts.strategies.filter(({ baseTimeframe }) => baseTimeframe === timeframe);
-  const runs = shown.map((strategy) => ({
-    strategy,
-    runId: runIdOf({
+  const opened: Opened[] = [];
+  // One after the other: strategies share most of their sessions, which the first one archives.
+  for (const strategy of facts.strategies) {
+    if (strategy.baseTimeframe !== timeframe) continue;
+    const runId = runIdOf({
       accountLabel: settings.TRADING_ACCOUNT_LABEL,
       consumer: 'lane',
       windowStart: window.start,
@@ -138,17 +133,9 @@ export const laneRuns = async (
       strategyVersion: strategy.strategyVersion,
       policyDigest: policy.policyDigest,
       target,
-    }),
-  }));
-  return { window, facts, runs };
-};
-
-/** Opens the runs of a window. @throws OutOfReach */
-export const openRuns = async (scheduledFor: Instant, ports: OpenPorts): Promise<readonly Opened[]> => {
-  const { window, facts, runs } = await laneRuns(scheduledFor, ports);
-  const opened: Opened[] = [];
-  // One after the other: strategies share most of their sessions, which the first one archives.
-  for (const { strategy, runId } of runs) opened.push(await openRun(runId, strategy, window, facts, ports));
+    });
+    opened.push(await openRun(runId, strategy, window, facts, ports));
+  }
   return opened;
 };
 
@@ -159,9 +146,34 @@ const openRun = async (
   facts: LaneFacts,
   ports: OpenPorts,
 ): Promise<Opened> => {
-  const { settings, policy, ledger, codeHash, telemetry } = ports;
-  const { strategyId, strategyType, strategyVersion } = strategy;
-  const start = await ledger.begin({
+  const { strategyId } = strategy;
+  let start: RunStart;
+  try {
+    start = await beginRun(runId, strategy, window, ports);
+  } catch (error) {
+    if (!isFinal(error)) throw error;
+    // One strategy's trouble is not that of the others.
+    return { kind: 'unresolved', strategyId, detail: reasonOf(error) };
+  }
+  if (start.kind === 'final') return { kind: 'final', runId, status: start.status };
+  if (start.kind === 'unresolved') return { kind: 'unresolved', strategyId, detail: start.detail };
+  try {
+    const earlier = start.attempts > 1 ? await earlierManifest(runId, ports.store) : null;
+    if (earlier === null) return await openBegunRun(runId, strategy, window, facts, ports);
+    await announce(runId, earlier.sha256, ports);
+    return { kind: 'handed_on', runId, manifestKey: earlier.key };
+  } catch (error) {
+    return failRunForGood(runId, error, ports);
+  }
+};
+
+const beginRun = (
+  runId: string,
+  { strategyId, strategyType, strategyVersion }: LaneStrategy,
+  window: LaneWindow,
+  { ledger, settings, policy, codeHash, runnerVersion }: OpenPorts,
+): Promise<RunStart> =>
+  ledger.begin({
     runId,
     windowStart: window.start,
     windowEnd: window.end,
@@ -170,26 +182,13 @@ const openRun = async (
     strategyType,
     strategyVersion,
     codeHash,
-    runnerVersion: ports.runnerVersion,
+    runnerVersion,
     featureContractHash,
     executionModelHash: executionModelHash(policy.model),
     splitPlanHash: splitPlanHash(policy.plan),
     policyDigest: policy.policyDigest,
     windowOverlapSeconds: settings.limits.signalOverlapSeconds,
   });
-  if (start.kind === 'final') return { kind: 'final', runId, status: start.status };
-  if (start.kind === 'unresolved') return { kind: 'unresolved', strategyId, detail: start.detail };
-  try {
-    return await openBegunRun(runId, strategy, window, facts, ports);
-  } catch (error) {
-    if (error instanceof OutOfReach) throw error;
-    // One strategy's trouble is not that of the others, and a run that began has an end.
-    const detail = error instanceof Error ? error.message : String(error);
-    telemetry.error('research run failed', { runId, detail });
-    await ledger.fail(runId, 'evaluation_error', { detail }, ports.clock.now());
-    return { kind: 'failed', runId, detail };
-  }
-};
 
 const openBegunRun = async (
   runId: string,
@@ -198,16 +197,8 @@ const openBegunRun = async (
   facts: LaneFacts,
   ports: OpenPorts,
 ): Promise<Opened> => {
-  const { settings, policy, ledger, codeHash } = ports;
+  const { settings, policy, codeHash } = ports;
   const { strategyType, strategyVersion } = strategy;
-  const fail = async (
-    code: RunFailureCode,
-    detail: string,
-    more: Readonly<Record<string, Json>> = {},
-  ): Promise<Opened> => {
-    await ledger.fail(runId, code, { ...more, detail }, ports.clock.now());
-    return { kind: 'failed', runId, detail };
-  };
 
   const days = facts.days.filter((one): one is TradingDay => one.kind !== 'closed' && one.openAt < window.end);
   const today = days.at(-1);
@@ -252,7 +243,7 @@ const openBegunRun = async (
     bindCandidate(configured, timeframe);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return await fail('strategy_unresolved', error.message);
+    return failRunning(runId, 'strategy_unresolved', error.message, ports);
   }
   const collected = await collectSnapshots(
     {
@@ -264,7 +255,7 @@ const openBegunRun = async (
     },
     ports,
   );
-  if (!collected.ok) return fail('dataset_unavailable', collected.detail);
+  if (!collected.ok) return failRunning(runId, 'dataset_unavailable', collected.detail, ports);
   const seen = collected.snapshots.some(({ snapshot: { bars, barMs } }) =>
     bars.start.some((at) => at + barMs > window.start && at + barMs <= window.end),
   );

@@ -12,4 +12,4 @@ export const defaultPolicy: LanePorts['policy'] = {
 };
 
 /** Names the code that runs a lane; a later one may evaluate otherwise. */
-export const runnerVersion = 'research-lane/2';
+export const runnerVersion = 'research-lane/3';

@@ -15,9 +15,10 @@ import {
 } from '@torghut/domain/research';
 import * as z from 'zod';
 import { closeRun } from './close.ts';
-import { endSkipped, evaluateRun, failRun, failRunForGood, type LanePorts, type LaneResult } from './lane.ts';
+import { failRun, failRunForGood, type Ending } from './end-run.ts';
+import { endSkipped, evaluateRun, openCountedRuns, type LanePorts, type LaneResult } from './lane.ts';
 import { LaneFailed } from './lane-failed.ts';
-import { laneRuns, openRuns, type OpenRun } from './open.ts';
+import type { OpenRun } from './open.ts';
 import { tellingOutages } from './out-of-reach.ts';
 import { loadWork, openWork, storeWork, type WorkDocument } from './work.ts';
 
@@ -51,7 +52,7 @@ const fannedOut = async (document: WorkDocument, { store }: Pick<LanePorts, 'sto
   tasks: document.tasks.map((_, place) => place),
 });
 
-/** Stores what the tasks of a run need, after its trials are counted. */
+/** Stores what the tasks of a run need. */
 const fanOutRun = async ({ dataset, input, plan, ...run }: OpenRun, ports: LanePorts): Promise<FannedOut> => {
   const counted = await countTrials(ports.ledger, run.runId, plan);
   const artifact = artifactOf(run.runId, 'dataset', dataset);
@@ -63,7 +64,6 @@ const fanOutRun = async ({ dataset, input, plan, ...run }: OpenRun, ports: LaneP
       context: { noSignalWindows: input.noSignalWindows, windowOverlapSeconds: input.windowOverlapSeconds },
       plan: counted,
       tasks: firstTasks(counted),
-      selection: null,
     },
     ports,
   );
@@ -72,7 +72,8 @@ const fanOutRun = async ({ dataset, input, plan, ...run }: OpenRun, ports: LaneP
 const endOf = (result: LaneResult): string => {
   if (result.kind === 'closed') return result.report.verdict;
   if (result.kind === 'skipped') return result.reason;
-  return result.kind === 'final' ? result.status : result.detail;
+  if (result.kind === 'final') return result.status;
+  return 'detail' in result ? result.detail : result.kind;
 };
 
 /** A few sessions are judged sooner than handed out, and their verdict is known. */
@@ -85,7 +86,7 @@ const open = async ({ scheduledFor }: StepOf<'open'>, ports: LanePorts) => {
   const end = (result: LaneResult): void => {
     ended.push({ run_id: 'runId' in result ? result.runId : null, kind: result.kind, detail: endOf(result) });
   };
-  for (const opened of await openRuns(scheduledFor, ports)) {
+  for (const opened of await openCountedRuns(scheduledFor, ports)) {
     const result = opened.kind === 'skipped' ? await endSkipped(opened, ports) : opened;
     if (result.kind !== 'open') {
       end(result);
@@ -116,13 +117,12 @@ const resultsOf = (keys: readonly string[], { store }: Pick<LanePorts, 'store'>)
 
 const choose = async ({ work, results }: StepOf<'choose'>, ports: LanePorts): Promise<FannedOut> => {
   const document = await loadWork<WorkDocument>(work, ports.store);
-  const selection = chooseCandidate(document.plan, await resultsOf(results, ports));
-  return fannedOut({ ...document, selection, tasks: secondTasks(selection.judged) }, ports);
+  const { judged } = chooseCandidate(document.plan, await resultsOf(results, ports));
+  return fannedOut({ ...document, tasks: secondTasks(judged) }, ports);
 };
 
 const close = async ({ work, first, second }: StepOf<'close'>, ports: LanePorts) => {
   const { document, run } = await openWork(work, ports.store);
-  if (document.selection === null) throw new RangeError(`expected a chosen candidate in ${work}, found none`);
   const firstResults = await resultsOf(first, ports);
   const plan = await recountTrials(ports.ledger, run.runId, document.plan);
   // The choice is made again from the results: what came back from the store says nothing that they do not.
@@ -157,13 +157,9 @@ const errorOf = (cause: string): Error => {
 };
 
 /** Ends every run of a window that has no end yet: nothing more will be done about them. */
-const abandon = async (
-  { scheduledFor, cause }: StepOf<'abandon'>,
-  ports: LanePorts,
-): Promise<readonly LaneResult[]> => {
-  const { runs } = await laneRuns(scheduledFor, ports);
-  const ended: LaneResult[] = [];
-  for (const { runId } of runs) ended.push(await failRun(runId, errorOf(cause), ports));
+const abandon = async ({ scheduledFor, cause }: StepOf<'abandon'>, ports: LanePorts): Promise<readonly Ending[]> => {
+  const ended: Ending[] = [];
+  for (const runId of await ports.ledger.running(scheduledFor)) ended.push(await failRun(runId, errorOf(cause), ports));
   return ended;
 };
 

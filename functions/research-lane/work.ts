@@ -4,7 +4,6 @@ import {
   artifactSchemas,
   evaluationInputOf,
   loadSnapshots,
-  type Backtest,
   type CountedPlan,
   type Task,
 } from '@torghut/domain/research';
@@ -23,12 +22,10 @@ export interface WorkDocument {
   readonly plan: CountedPlan;
   /** Which tasks come next. */
   readonly tasks: readonly Task[];
-  /** Chosen after the first tasks. */
-  readonly selection: Backtest['selection'] | null;
 }
 
 /** What is stored is what this code stored: the version is enough to refuse another form. */
-const envelopeSchema = z.object({ schema_version: z.literal('torghut.research-work.v1'), content: z.unknown() });
+const envelopeSchema = z.object({ schema_version: z.literal('torghut.research-work.v2'), content: z.unknown() });
 
 const encoder = new TextEncoder();
 
@@ -41,7 +38,7 @@ export const storeWork = async (
 ): Promise<string> => {
   // Through JSON: what is not plain data would come back as something else.
   const plain = JSON.parse(JSON.stringify(content)) as Json;
-  const bytes = encoder.encode(canonicalJson({ schema_version: 'torghut.research-work.v1', content: plain }));
+  const bytes = encoder.encode(canonicalJson({ schema_version: 'torghut.research-work.v2', content: plain }));
   // Not below the run's evidence, of which every object is listed and signed.
   const key = `work/${runId}/${name}-${sha256(bytes)}.json`;
   await store.put(key, bytes);

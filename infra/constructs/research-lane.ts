@@ -26,7 +26,8 @@ export interface ResearchLaneProps {
   readonly steps: TorghutFunction;
   /** Tasks at work at a time; below the function's reserved concurrency, so that no step is throttled. */
   readonly concurrency: number;
-  readonly timeout: Duration;
+  /** How long an execution may take in which everything answers. */
+  readonly worksFor: Duration;
   readonly logRetention: RetentionDays;
 }
 
@@ -45,12 +46,23 @@ const whileBusy: RetryProps = {
  * Our own stores, and the stream, are away for minutes when they are: five more tries within five minutes. Other errors a
  * step would throw again.
  */
+const outage = { intervalSeconds: 10, backoffRate: 2, maxAttempts: 5 } as const;
 const whileOutOfReach: RetryProps = {
   errors: [laneErrors.outOfReach],
-  interval: Duration.seconds(10),
-  backoffRate: 2,
-  maxAttempts: 5,
+  interval: Duration.seconds(outage.intervalSeconds),
+  backoffRate: outage.backoffRate,
+  maxAttempts: outage.maxAttempts,
 };
+
+/** A try that finds nothing to reach: 21 s of waits at a queue that does not take a message, and its connections' own. */
+const vainTrySeconds = 30;
+
+/** A step from its first try to its last one during an outage that does not end. */
+const outageSeconds =
+  (outage.intervalSeconds * (outage.backoffRate ** outage.maxAttempts - 1)) / (outage.backoffRate - 1) +
+  (outage.maxAttempts + 1) * vainTrySeconds;
+/** A step that gives up, and the one that then records it. Nothing catches an execution that runs out of time. */
+const vainSteps = 2;
 
 /**
  * The way of research runs: one after another, and within each its tasks fan out twice, candidates first, then the stress
@@ -151,7 +163,7 @@ export class ResearchLane extends Construct {
     this.stateMachine = new StateMachine(this, 'Resource', {
       stateMachineType: StateMachineType.STANDARD,
       definitionBody: DefinitionBody.fromChainable(open.next(runs)),
-      timeout: props.timeout,
+      timeout: props.worksFor.plus(Duration.seconds(vainSteps * outageSeconds)),
       tracingEnabled: true,
       logs: {
         level: LogLevel.ALL,

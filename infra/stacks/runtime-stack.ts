@@ -131,7 +131,7 @@ export class RuntimeStack extends Stack {
     const lane = new ResearchLane(this, 'ResearchLane', {
       steps: this.functions['research-lane'],
       concurrency: researchConcurrency - stepsBesideTasks,
-      timeout: Duration.minutes(15),
+      worksFor: Duration.minutes(15),
       logRetention: settings.logRetentionDays,
     });
     this.researchLane = lane.stateMachine.stateMachineArn;

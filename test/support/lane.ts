@@ -177,6 +177,7 @@ export const testLane = async (bars: BarSet, at: Instant, options: TestLaneOptio
   return {
     db,
     ports,
+    telemetry,
     sent,
     runRows: async () =>
       (

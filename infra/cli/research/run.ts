@@ -278,7 +278,7 @@ const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise
       print('');
       print(`evidence, ledger and key in ${data}; check it with:`);
       for (const result of results)
-        if (result.kind === 'closed')
+        if (hasManifest(result))
           print(
             `  npx torghut verify ${result.runId} --evidence ${data} --key ${publicKeyPath(join(data, 'signing-key.pem'))} --at ${toText(last.closeAt + minute)}`,
           );
@@ -293,10 +293,16 @@ const evaluate = async ({ data, ...words }: Arguments, codeHashOf: () => Promise
 
 /** Whether a verdict stands, of now or of an earlier run over the same bars. */
 const wasEvaluated = (result: LaneResult): boolean =>
-  result.kind === 'closed' || (result.kind === 'final' && result.status === 'completed');
+  hasManifest(result) || (result.kind === 'final' && result.status === 'completed');
+
+/** A run that this one closed, or that an earlier one closed without the ledger hearing of it. */
+const hasManifest = (result: LaneResult): result is Extract<LaneResult, { readonly kind: 'closed' | 'handed_on' }> =>
+  result.kind === 'closed' || result.kind === 'handed_on';
 
 const tellOf = (result: Exclude<LaneResult, { readonly kind: 'closed' }>): string => {
   if (result.kind === 'final') return `ended before: ${result.status}; its evidence and rows stand`;
+  if (result.kind === 'handed_on') return 'was evaluated before; its evidence is in the ledger now';
+  if (result.kind === 'not_running') return 'had its end already';
   return result.kind === 'skipped' ? `skipped: ${result.reason}: ${result.detail}` : `${result.kind}: ${result.detail}`;
 };
 

@@ -11,7 +11,7 @@ import { publishedKeyPath, publishedKeys } from '../verify/trusted-keys.ts';
 /** Publishes the public key that signs the evidence of an environment, so that verification needs no AWS. */
 const usage = `usage: npx torghut signing-key --environment ${environmentNames.join('|')} --key-id ARN [--until TIME] [--region REGION] [--endpoint URL]
   --key-id   ARN of the key: the resource EvidenceSigningKey of the environment's state stack
-  --until    of a key that was replaced: what it signs from this time on counts for nothing
+  --until    of a key that was replaced: what it signs after this time counts for nothing
   --region   by default that of the environment or profile
   --endpoint another place than AWS, such as an emulator
 Writes infra/keys/<environment>/<key>.pem; commit it and deploy. Keys that were published before stay, and what they signed

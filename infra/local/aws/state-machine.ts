@@ -2,7 +2,7 @@ import * as z from 'zod';
 
 /**
  * The part of Amazon States Language that the templates use, over real functions: Task (a function's name in place of its
- * ARN), Map, Pass, Succeed and Fail, with JSONPath of plain fields. A field that is not known is refused: a definition
+ * ARN), Map, Succeed and Fail, with JSONPath of plain fields. A field that is not known is refused: a definition
  * that means something else in the cloud must not run here.
  */
 /** Errors that functions throw, by name. Of the service's own names only one is known here: all of them. */
@@ -56,7 +56,6 @@ const mapSchema = z.strictObject({
   Catch: z.array(catcher).optional(),
   ...transition,
 });
-const passSchema = z.strictObject({ Type: z.literal('Pass'), ...transition });
 const endSchema = z.discriminatedUnion('Type', [
   z.strictObject({ Type: z.literal('Succeed') }),
   z.strictObject({
@@ -67,7 +66,7 @@ const endSchema = z.discriminatedUnion('Type', [
   }),
 ]);
 
-type Working = z.infer<typeof taskSchema> | z.infer<typeof passSchema> | MapState;
+type Working = z.infer<typeof taskSchema> | MapState;
 interface MapState extends Omit<z.infer<typeof mapSchema>, 'ItemProcessor'> {
   readonly ItemProcessor: Machine;
 }
@@ -76,12 +75,7 @@ interface Machine {
   readonly StartAt: string;
   readonly States: Readonly<Record<string, State>>;
 }
-const stateSchema: z.ZodType<State> = z.discriminatedUnion('Type', [
-  taskSchema,
-  mapSchema,
-  passSchema,
-  ...endSchema.options,
-]);
+const stateSchema: z.ZodType<State> = z.discriminatedUnion('Type', [taskSchema, mapSchema, ...endSchema.options]);
 
 const definitionSchema = z.strictObject({
   StartAt: z.string(),
@@ -240,7 +234,6 @@ const runState = async (
   context: Context,
   surroundings: Surroundings,
 ): Promise<unknown> => {
-  if (state.Type === 'Pass') return input;
   if (state.Type === 'Task') {
     const payload = state.Parameters === undefined ? input : fill(state.Parameters, input, context);
     return place(input, asJson(await invokeRetrying(state, asJson(payload), surroundings)), state.ResultPath);

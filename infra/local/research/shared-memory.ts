@@ -25,6 +25,9 @@ export const inSharedMemory = <Data>(data: Data): Data => {
       done.set(value, known);
       return known;
     }
+    // Any other kind would come out as an object of its indices.
+    if (ArrayBuffer.isView(value))
+      throw new TypeError(`expected columns of Float64, Uint8 or Int8, found ${value.constructor.name}`);
     if (Array.isArray(value)) return value.map(shared);
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, own]) => [name, shared(own)]));

@@ -1,11 +1,6 @@
 import { parentPort } from 'node:worker_threads';
-import {
-  runTask,
-  workbenchFor,
-  type CountedPlan,
-  type EvaluationInput,
-  type Workbench,
-} from '@torghut/domain/research';
+import { runTask, workbenchFor, type CountedPlan, type EvaluationInput } from '@torghut/domain/research';
+import type { Workbench } from '@torghut/domain/research';
 import { inSharedMemory } from './shared-memory.ts';
 import type { ThreadAnswer, ThreadRequest, ThreadResult } from './task-threads.ts';
 

@@ -89,7 +89,8 @@ export const bareLoop = ({ series, halfSpread, meanMinuteVolume }: Market, actio
           if (qty > 0) {
             if (exit) {
               lastSell = now;
-              for (let order = 0; order < count; order += 1) if (side[order]! > 0) expiresAt[order] = -Infinity;
+              for (let order = 0; order < count; order += 1)
+                if (side[order]! > 0) expiresAt[order] = Math.min(expiresAt[order]!, now + minute);
             } else {
               lastBuy = now;
             }

@@ -31,6 +31,19 @@ describe('[A3] published keys', () => {
     },
   );
 
+  it.each([
+    ['a second key', `${old.publicPem}${current.publicPem}`],
+    ['the end of the period', `${old.publicPem}valid-until: 2026-11-20T15:00:00.000Z\n`],
+    ['anything', `${old.publicPem}x`],
+  ])('that stand alone are refused with %s after them', (_, text) => {
+    expect(() => readVerificationKey(text)).toThrow(PublicKeyError);
+    expect(readVerificationKey(`${old.publicPem}\r\n \n`).keyId).toBe(old.signer.keyId);
+  });
+
+  it.each(['valid-until: 2026-11-20T15:00:00.000Z', 'x'])('of which "%s" stands after the last are refused', (line) => {
+    expect(() => readVerificationKeys(`${old.publicPem}${current.publicPem}${line}\n`)).toThrow(PublicKeyError);
+  });
+
   it('are joined by the one that signs now, whose published period counts for it as well', () => {
     const now = readVerificationKey(current.publicPem);
     const published = readVerificationKeys(publishedKeyText(old.publicPem, end));

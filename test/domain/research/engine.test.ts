@@ -150,6 +150,40 @@ describe('orders of one symbol that meet', () => {
     expect(result.sessions[0]).toMatchObject({ cancelled: 1, expired: 0, decisions: 2 });
   });
 
+  const late = {
+    ...frictionless,
+    latency: { bars: 1, milliseconds: [1_000] },
+    participation: { cap: 0.1, slippage: [{ up_to: 1, bps: 0 }] },
+    order: { ...frictionless.order, entry_ttl_seconds: 600, exit_ttl_seconds: 600 },
+    sizing: { ...frictionless.sizing, max_notional_usd: 10_000, max_participation: 1 },
+  };
+
+  test('fill until the exit that takes them back can fill itself, and count as cancelled then', () => {
+    const thin = one(minutes(10, flat(9), { volume: 400 }));
+    const result = run(thin, { 0: 1, 2: -1 }, late);
+    expect(fillsOf(result).map(({ bar, qty }) => [bar, qty])).toEqual([
+      [2, 40],
+      [3, 40],
+      [4, -40],
+    ]);
+    expect(result.sessions[0]).toMatchObject({ cancelled: 1, expired: 0 });
+  });
+
+  test('are taken back at the same moment when the exit itself is rejected', () => {
+    const thin = one(minutes(10, flat(9), { volume: 400 }));
+    const found = Array.from({ length: 50 }, (_, index) =>
+      run(thin, { 0: 1, 2: -1 }, { ...late, reject_rate: 0.5, seed: `draw ${index}` }),
+    ).filter(({ fills, sessions: [session] }) => fills.count > 0 && session?.rejected === 1);
+    expect(found.length).toBeGreaterThan(5);
+    for (const result of found) {
+      expect(fillsOf(result).map(({ bar, qty }) => [bar, qty])).toEqual([
+        [2, 40],
+        [3, 40],
+      ]);
+      expect(result.sessions[0]).toMatchObject({ cancelled: 1, expired: 0 });
+    }
+  });
+
   test('in one bar pay for the share they take together, not each for its own', () => {
     const bars = one([
       ...minutes(10, flat(2)),

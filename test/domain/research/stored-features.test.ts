@@ -44,10 +44,33 @@ const planted: Readonly<Record<string, FeatureColumns>> = {
   'an average of all bars with the next one in it': withColumn('vwap_session', ({ vwap_session }) =>
     nextOf(vwap_session),
   ),
+  'an average of all bars, its last value everywhere': withColumn('vwap_session', ({ vwap_session }) =>
+    vwap_session.map(() => vwap_session.at(-1) ?? 0),
+  ),
+  'the same, but for rounding': withColumn('vwap_session', ({ vwap_session }) =>
+    vwap_session.map((_, row) => (vwap_session.at(-1) ?? 0) * (1 + (row % 2) * Number.EPSILON)),
+  ),
+  'an average with the next bar in it, whose last row is unknown': withColumn('vwap_session', ({ vwap_session }) =>
+    nextOf(vwap_session).fill(Number.NaN, -1),
+  ),
+  'an average with the next bar in it, a row in the middle unknown': withColumn('vwap_session', ({ vwap_session }) =>
+    nextOf(vwap_session).fill(Number.NaN, 2_000, 2_001),
+  ),
+  'an average with the next bar in it, every other row unknown': withColumn('vwap_session', ({ vwap_session }) =>
+    nextOf(vwap_session).map((value, row) => (row % 2 === 0 ? value : Number.NaN)),
+  ),
 };
 
-const runWith = async (features: FeatureColumns) => {
-  const input: EvaluationInput = { ...inputOf([series]), features: [features] };
+const unknownColumns = (columns: FeatureColumns): FeatureColumns =>
+  Object.fromEntries(
+    Object.entries(columns).map(([name, column]) => [name, name === 'price' ? column : column.map(() => Number.NaN)]),
+  ) as unknown as FeatureColumns;
+
+const runWith = async (features: FeatureColumns, others: readonly (readonly [SymbolSeries, FeatureColumns])[] = []) => {
+  const input: EvaluationInput = {
+    ...inputOf([series, ...others.map(([own]) => own)]),
+    features: [features, ...others.map(([, own]) => own)],
+  };
   return assembleRun(
     await runBacktest(new TrialBook(), inThisThread(input), 'a'.repeat(24), planOf(input, 1)),
     input,
@@ -127,16 +150,46 @@ describe('[A7] look-ahead in stored features', () => {
     ) as unknown as FeatureColumns;
     const finding = storedLookAheadOf(cut, stored);
     expect(finding).toMatchObject({ differences: 0, first: null });
-    expect(finding.rowsCompared).toBe(8 * 390 - 2 * 300);
+    expect(finding.rowsCompared).toBe(8 * 390 - 2 * 300 - 50);
   });
 
-  it('is an open question, and no pass, where no row could be compared', () => {
-    const unknown = Object.fromEntries(
-      Object.entries(clean).map(([name, column]) => [name, name === 'price' ? column : column.map(() => Number.NaN)]),
-    ) as unknown as FeatureColumns;
-    expect(storedLookAheadOf(series, unknown).differences).toBe(0);
+  it('is not found in an average of a year of bars that hardly moves, and whose last row is unknown', () => {
+    const [shares, before] = [390 * 250 * 35_000, series.close[0] ?? 0];
+    let [value, sum] = [shares * before, shares];
+    const average = series.close.map((close, row) => {
+      const own = series.volume[row] ?? 0;
+      value += (own * ((series.high[row] ?? 0) + (series.low[row] ?? 0) + close)) / 3;
+      sum += own;
+      return value / sum;
+    });
+    const stored = { ...clean, vwap_session: average.fill(Number.NaN, -1) };
+    expect(storedLookAheadOf(series, stored)).toMatchObject({ differences: 0, first: null });
+  });
+
+  it('is an open question, and no pass, where no row could be compared', async () => {
+    const unknown = unknownColumns(clean);
+    expect(storedLookAheadOf(series, unknown)).toMatchObject({ differences: 0, rowsCompared: 0 });
     const day = wanderingSeries('AAA', tradingDays(1), 5);
     const short = { ...day, sessions: day.sessions.map((session) => ({ ...session, to: 200 })) };
     expect(storedLookAheadOf(short, featuresOf(short)).rowsCompared).toBe(0);
+
+    const other = wanderingSeries('BBB', tradingDays(8), 6);
+    const symbols: readonly (readonly [FeatureColumns, FeatureColumns])[] = [
+      [unknown, featuresOf(other)],
+      [clean, unknownColumns(featuresOf(other))],
+    ];
+    for (const [own, columns] of symbols) {
+      const { gates, verdict } = await runWith(own, [[other, columns]]);
+      expect(gates[1]?.codes).toContain('lookahead_differences_missing');
+      expect(gates[1]?.status).not.toBe('pass');
+      expect(verdict).not.toBe('PASS');
+    }
+  });
+
+  it('found of one symbol is not hidden by another one of which nothing could be compared', async () => {
+    const other = wanderingSeries('BBB', tradingDays(8), 6);
+    const ahead = planted['the price of the next bar'] ?? clean;
+    const { gates } = await runWith(ahead, [[other, unknownColumns(featuresOf(other))]]);
+    expect(gates[1]?.codes).toContain('lookahead_detected');
   });
 });

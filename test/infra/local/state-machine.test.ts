@@ -83,7 +83,7 @@ describe('a task', () => {
         Next: 'Never',
       },
       Never: { Type: 'Task', Resource: 'f', End: true },
-      Caught: { Type: 'Pass', End: true },
+      Caught: { Type: 'Succeed' },
     });
     const { seen, invoke } = recorder();
     expect(await execute(machine, { a: 1 }, invoke)).toEqual({
@@ -100,7 +100,7 @@ describe('a task that retries', () => {
     machineOf('One', {
       One: { Type: 'Task', Resource: 'f', Retry, End: true, ...more },
       Caught: { Type: 'Fail', Error: 'Stopped', CausePath: '$.failure.Error' },
-      Other: { Type: 'Pass', End: true },
+      Other: { Type: 'Succeed' },
     });
   /** Fails as often as it is told, and notes how long is waited between. */
   const failing = (times: number, error = new RangeError('no')) => {
@@ -155,7 +155,7 @@ describe('a map', () => {
         ItemProcessor: { ProcessorConfig: { Mode: 'INLINE' }, StartAt: 'One', States: { One: state } },
         ...more,
       },
-      Caught: { Type: 'Pass', End: true },
+      Caught: { Type: 'Succeed' },
       Ended: { Type: 'Fail', Error: 'Stopped', Cause: 'as told' },
     });
   const task = { Type: 'Task', Resource: 'f', End: true };
@@ -219,7 +219,7 @@ describe('a path', () => {
   });
 
   it('to a state that is not there is a failure', async () => {
-    const machine = machineOf('One', { One: { Type: 'Pass', Next: 'Two' } });
+    const machine = machineOf('One', { One: { Type: 'Task', Resource: 'f', Next: 'Two' } });
     expect((await failureOf(execute(machine, {}, recorder().invoke))).message).toBe(
       'States.Runtime: expected a state Two, found none',
     );

@@ -104,6 +104,8 @@ const openWorld = async ({
   strict = true,
   trials = true,
   policyDigest = run.policyDigest,
+  /** Of the run, as the ledger knows it. */
+  windowEnd = evaluatedAt(),
   /** What the deployment signs with now, and the keys that were published with it. */
   current = signer,
   published = '',
@@ -139,6 +141,8 @@ const openWorld = async ({
       executionModelHash: run.spec.inputs.execution_model_hash,
       splitPlanHash: run.spec.inputs.split_plan_hash,
       policyDigest,
+      windowStart: windowEnd - 5 * minute,
+      windowEnd,
     }),
   );
   if (trials) for (const one of run.registered) await ledger.register(runId, one.family, one.trials);
@@ -290,7 +294,9 @@ describe('the evidence of a run', () => {
     expect(run.folds.length).toBeGreaterThanOrEqual(5);
     expect(await world.rows()).toEqual(everything());
     const { rows } = await world.db.readonly.query(
-      `SELECT f.fold_name, f.net_pnl::text, f.sharpe_per_period, f.test_start, c.candidate_hash, g.verdict, p.gate_evaluation_id = g.id AS of_gate
+      `SELECT f.fold_name, f.net_pnl::text, f.sharpe_per_period, f.test_start, c.candidate_hash, g.verdict, p.gate_evaluation_id = g.id AS of_gate,
+         f.cost_assumptions ->> 'open_cost' AS open_cost,
+         abs(f.gross_pnl - f.total_cost + (f.cost_assumptions ->> 'open_cost')::numeric - f.net_pnl) < 0.000003 AS adds_up
        FROM research_fold_metrics f JOIN research_candidates c ON c.id = f.candidate_id
        JOIN gate_evaluations g ON g.candidate_id = c.id JOIN research_promotions p ON p.candidate_id = c.id ORDER BY f.fold_order`,
     );
@@ -304,6 +310,8 @@ describe('the evidence of a run', () => {
         candidate_hash: run.spec.candidate_hash,
         verdict: 'FAIL',
         of_gate: true,
+        open_cost: fold.open_cost,
+        adds_up: true,
       })),
     );
     expect(await world.chain()).toMatchObject({ finding: null });
@@ -325,6 +333,39 @@ describe('the evidence of a run', () => {
       codes: ['signature_refused'],
       payload: { detail: expect.stringContaining(': key_retired: issued at ') as string },
     });
+  });
+
+  it.each([
+    ['before', 1],
+    ['after', -1],
+  ])('of a key that was replaced becomes no rows when its verdict is dated %s the window of the run', async (_, by) => {
+    world = await openWorld({
+      current: localSigner().signer,
+      published: publishedKeyText(signer.publicPem, evaluatedAt()),
+      windowEnd: evaluatedAt() + by,
+    });
+    await world.hand();
+    expect(await world.deliver()).toMatchObject({ failed: 1 });
+    expect(await world.deadLetter()).toMatchObject({
+      codes: ['verdict_misdated'],
+      payload: {
+        detail: `evaluated_at: expected ${toText(evaluatedAt() + by)}, the end of the window in the row of the run, found ${run.evaluatedAt}`,
+      },
+    });
+    expect(await world.rows()).toEqual(nothing);
+  });
+
+  it('is a dead letter at once, which names the setting, while the published keys are none', async () => {
+    world = await openWorld({ published: 'no key' });
+    await world.hand();
+    const began = world.clock.now();
+    expect(await world.deliver()).toMatchObject({ failed: 1 });
+    expect(world.clock.now() - began).toBe(0);
+    expect(await world.deadLetter()).toMatchObject({
+      codes: ['keys_unusable'],
+      payload: { detail: expect.stringContaining(evidenceKeys.publishedKeys) as string },
+    });
+    expect(await world.runRow()).toMatchObject({ status: 'failed', failure_code: 'persistence_failed' });
   });
 
   it('whose verdict is too old by now becomes rows all the same: it was good when it was given', async () => {

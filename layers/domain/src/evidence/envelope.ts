@@ -162,14 +162,14 @@ export const verifyEnvelope = (text: string, trusted: readonly VerificationKey[]
   const version = predicateSchemas[predicateType as keyof typeof predicateSchemas];
   if (predicate.schema_version !== version)
     return refuse('schema_version_unknown', `expected schema version ${version}, found ${predicate.schema_version}`);
-  // A key that was given up may be in other hands: nothing it signs from then on counts.
+  // A key that was given up may be in other hands: nothing it signs after then counts.
   const retired = known.find(
     ({ key: { validUntil } }) => validUntil !== null && parseInstant(predicate.issued_at) > validUntil,
   );
   if (retired !== undefined)
     return refuse(
       'key_retired',
-      `issued at ${predicate.issued_at} by ${retired.key.keyId}, which signs nothing since ${toText(retired.key.validUntil ?? 0)}`,
+      `issued at ${predicate.issued_at} by ${retired.key.keyId}, which signs nothing after ${toText(retired.key.validUntil ?? 0)}`,
     );
   const signed = { statement: statement.data, keyId: first.key.keyId };
   if (parseInstant(predicate.issued_at) > now)

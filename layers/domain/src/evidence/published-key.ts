@@ -22,13 +22,18 @@ export const keyIdOf = (key: KeyObject): string =>
 /** The end of a key's period stands before the key, where text is no part of what PEM encodes. */
 const validUntil = 'valid-until: ';
 const pemStart = '-----BEGIN ';
+const pemEnd = /-----END [A-Z ]+-----/;
 
 /**
- * Reads a PEM public key, with the end of its period where it has one.
- * @throws PublicKeyError when it is not a P-256 public key, or its period does not end at a moment
+ * Reads the one PEM public key of a text, with the end of its period where it has one.
+ * @throws PublicKeyError when it is not a P-256 public key, its period does not end at a moment, or more follows it
  */
 export const readVerificationKey = (text: string): VerificationKey => {
   const start = Math.max(0, text.indexOf(pemStart));
+  const end = pemEnd.exec(text);
+  const after = end === null ? '' : text.slice(end.index + end[0].length).trim();
+  // What decoding PEM passes over may be a second key, or the end of the period.
+  if (after !== '') throw new PublicKeyError(`expected nothing after the key, found "${after.slice(0, 60)}"`);
   let key: KeyObject;
   try {
     key = createPublicKey(text.slice(start));
@@ -56,7 +61,7 @@ const endOf = (preface: string): Instant | null => {
 export const publishedKeyText = (pem: string, until: Instant | null): string =>
   `${until === null ? '' : `${validUntil}${toText(until)}\n`}${pem.trim()}\n`;
 
-const keyEnd = /(?<=-----END [A-Z ]+-----)\r?\n?/;
+const keyEnd = new RegExp(`(?<=${pemEnd.source})\\r?\\n?`);
 
 /** Reads keys that stand one after another. @throws PublicKeyError as `readVerificationKey` */
 export const readVerificationKeys = (text: string): readonly VerificationKey[] =>

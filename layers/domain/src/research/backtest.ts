@@ -157,13 +157,13 @@ export const runTask = (
     const { series, features } = bench.input;
     return {
       kind: 'checks',
-      lookAhead: withStored(
-        together(series.map((one) => lookAheadOf(one, pipeline, detectors))),
-        features === null
-          ? null
-          : together(series.flatMap((one, symbol) => storedFinding(bench, symbol, one, features[symbol]))),
-      ),
-      recursion: together(series.map((one) => recursionOf(one, pipeline, detectors))),
+      lookAhead: ofEverySymbol(series, [
+        series.map((one) => lookAheadOf(one, pipeline, detectors)),
+        ...(features === null
+          ? []
+          : [series.map((one, symbol) => storedFinding(one, features[symbol], bench.computed(symbol)))]),
+      ]),
+      recursion: ofEverySymbol(series, [series.map((one) => recursionOf(one, pipeline, detectors))]),
       quality: dataQualityOf(
         bench.input,
         series.map((_, symbol) => bench.base(symbol).columns),
@@ -184,17 +184,19 @@ export const runTask = (
   };
 };
 
-const storedFinding = (
-  bench: Workbench,
-  symbol: number,
-  series: SymbolSeries,
-  stored: FeatureColumns | undefined,
-): readonly Finding[] => (stored === undefined ? [] : [storedLookAheadOf(series, stored, bench.computed(symbol))]);
+const storedFinding = (series: SymbolSeries, stored: FeatureColumns | undefined, computed: FeatureColumns): Finding =>
+  stored === undefined ? nothingCompared : storedLookAheadOf(series, stored, computed);
 
-/** Stored features of which no row could be compared leave the question open, whatever the pipeline was found to do. */
-const withStored = (pipeline: Finding, stored: Finding | null): Finding => {
-  if (stored === null) return pipeline;
-  return stored.rowsCompared === 0 ? nothingCompared : together([pipeline, stored]);
+/**
+ * Findings of one detector or several as one. A symbol that has bars, and of which one of them could compare no row, leaves
+ * the question open: that nothing was found of the others says nothing about it.
+ */
+const ofEverySymbol = (series: readonly SymbolSeries[], detectors: readonly (readonly Finding[])[]): Finding => {
+  const isOpen = detectors.some((findings) =>
+    findings.some(({ rowsCompared }, symbol) => rowsCompared === 0 && series[symbol]?.start.length !== 0),
+  );
+  const all = together(detectors.flat());
+  return isOpen && all.differences <= all.tolerated ? nothingCompared : all;
 };
 
 /** Runs tasks anywhere and gives their results in the order of the tasks. */

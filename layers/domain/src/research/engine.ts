@@ -198,6 +198,8 @@ interface RestingOrder {
   /** A bar that starts at or after it does not fill it. */
   expiresAt: number;
   entry: boolean;
+  /** Whether its end is one that was asked for. */
+  cancelled: boolean;
   triggered: boolean;
   /** Row at whose end it was decided. */
   decided: number;
@@ -227,7 +229,17 @@ class RestingOrders {
     const used = this.#orders[this.count];
     this.count += 1;
     if (used === undefined) {
-      this.#orders.push({ remaining, side, price, activeAt, expiresAt, entry, triggered: false, decided });
+      this.#orders.push({
+        remaining,
+        side,
+        price,
+        activeAt,
+        expiresAt,
+        entry,
+        cancelled: false,
+        triggered: false,
+        decided,
+      });
       return;
     }
     used.remaining = remaining;
@@ -236,6 +248,7 @@ class RestingOrders {
     used.activeAt = activeAt;
     used.expiresAt = expiresAt;
     used.entry = entry;
+    used.cancelled = false;
     used.triggered = false;
     used.decided = decided;
   }
@@ -248,18 +261,25 @@ class RestingOrders {
     this.count = last;
   }
 
-  /** Removes what has expired at an instant; its number. */
-  expire(at: number): number {
-    const before = this.count;
-    for (let index = before - 1; index >= 0; index -= 1) if (at >= this.at(index).expiresAt) this.remove(index);
-    return before - this.count;
+  /** Removes what has come to its end at an instant, and counts it as expired or cancelled. */
+  expire(at: number, sums: SessionSums): void {
+    for (let index = this.count - 1; index >= 0; index -= 1) {
+      const order = this.at(index);
+      if (at < order.expiresAt) continue;
+      if (order.cancelled) sums.cancelled += 1;
+      else sums.expired += 1;
+      this.remove(index);
+    }
   }
 
-  /** Removes the entries; their number. */
-  cancelEntries(): number {
-    const before = this.count;
-    for (let index = before - 1; index >= 0; index -= 1) if (this.at(index).entry) this.remove(index);
-    return before - this.count;
+  /** Asks for the end of the entries; until the request arrives at that instant they may fill. */
+  cancelEntries(at: number): void {
+    for (let index = 0; index < this.count; index += 1) {
+      const order = this.at(index);
+      if (!order.entry || order.expiresAt <= at) continue;
+      order.expiresAt = at;
+      order.cancelled = true;
+    }
   }
 
   /** Shares on one side. */
@@ -425,7 +445,7 @@ class Account {
   endSession(lastClose: number): void {
     this.#sums.unrealised = this.position * lastClose - this.basis;
     this.#sums.openCost = this.#lots.cost();
-    if (this.#model.order.time_in_force === 'day') this.#sums.expired += this.orders.expire(Infinity);
+    if (this.#model.order.time_in_force === 'day') this.orders.expire(Infinity, this.#sums);
   }
 
   /** What a bar does to the orders that rest. */
@@ -433,7 +453,7 @@ class Account {
     const { start, volume, barMs } = this.#market.series;
     const { orders } = this;
     const at = start[row] ?? 0;
-    this.#sums.expired += orders.expire(at);
+    orders.expire(at, this.#sums);
     const { avoid_auctions, participation, sizing } = this.#model;
     if (avoid_auctions && (at <= this.#openAt || at + barMs >= this.#closeAt)) return;
     const { lot } = sizing;
@@ -581,7 +601,6 @@ class Account {
     if (!reduces && ((side < 0 && !shorts.allowed) || now >= this.#entriesEndAt)) return;
     const qty = reduces ? Math.abs(this.position) - this.orders.shares(side) : this.#toOpen(row, side);
     if (qty <= 0) return;
-    if (reduces) this.#sums.cancelled += this.orders.cancelEntries();
     if (side > 0) this.#lastBuyAt = now;
     else this.#lastSellAt = now;
     this.#sums.decisions += 1;
@@ -591,14 +610,16 @@ class Account {
     // Both are drawn for every order, so that a refusal more or less moves no later draw.
     const refusal = this.#uniform();
     const delay = this.#uniform();
+    const { bars, milliseconds } = latency;
+    const drawn = milliseconds[Math.floor(delay * milliseconds.length)] ?? 0;
+    const activeAt = now + (bars === 0 && drawn === 0 ? 0 : Math.max(bars * barMs, drawn));
+    // A request of its own, as long on its way as the exit, whatever becomes of that.
+    if (reduces) this.orders.cancelEntries(activeAt);
     if (refusal < rejectRate) {
       this.#sums.rejected += 1;
       return;
     }
-    const { bars, milliseconds } = latency;
-    const drawn = milliseconds[Math.floor(delay * milliseconds.length)] ?? 0;
     const ttl = reduces ? order.exit_ttl_seconds : order.entry_ttl_seconds;
-    const activeAt = now + (bars === 0 && drawn === 0 ? 0 : Math.max(bars * barMs, drawn));
     const expiresAt = Math.max(now + ttl * second, activeAt + barMs);
     this.orders.add(side, qty, this.#orderPrice(row, side), activeAt, expiresAt, !reduces, row);
   }

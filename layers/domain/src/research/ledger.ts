@@ -54,7 +54,7 @@ export type RunStart =
   | { readonly kind: 'unresolved'; readonly detail: string };
 
 /**
- * Why evidence did not become rows. The first ones are for ever: the same message gives the same answer. The last one is
+ * Why evidence did not become rows. The first ones are for ever: the same message gives the same answer. The last two are
  * not.
  */
 export const persistenceCodes = {
@@ -66,10 +66,12 @@ export const persistenceCodes = {
   artifact_malformed: 'an artifact is not of the form of its name',
   artifact_contradiction: 'artifacts contradict each other or the row of the run',
   signature_refused: 'the verdict is not signed by a trusted key over exactly these artifacts',
+  verdict_misdated: 'the verdict is not of the end of the window that the row of the run names',
   candidate_misnamed: 'a hash of a candidate is not that of what it names',
   run_unknown: 'the ledger has no row of the run',
   run_final: 'the run ended otherwise before',
   ledger_refused: 'a constraint of the ledger refused a row',
+  keys_unusable: 'the keys that were published, or the one that signs now, are none that verify',
   persistence_failed: 'the ledger or the store could not be reached in any attempt',
 } as const;
 export type PersistenceCode = keyof typeof persistenceCodes;
@@ -89,6 +91,8 @@ export type StoreOutcome =
 export interface ResearchLedger extends TrialLedger {
   /** Writes the row of a run, or counts another attempt at it while it is running. */
   begin(plan: RunPlan): Promise<RunStart>;
+  /** Runs whose window ended then and that have no end yet, in the order of their strategies. */
+  running(windowEnd: Instant): Promise<readonly string[]>;
   /** Ends a running run that has no evidence to store. Resolves with whether it was running. */
   fail(runId: string, code: RunFailureCode, detail: Readonly<Record<string, Json>>, now: Instant): Promise<boolean>;
   /** Writes every row of a run and ends it; settles its dead letter. */

@@ -63,7 +63,7 @@ export interface CompletedRun {
     readonly spec_key: string;
     readonly spec_sha256: string;
   };
-  readonly folds: ResearchArtifact<'walkforward-results'>['folds'];
+  readonly folds: readonly LedgerFold[];
   readonly stressCases: readonly {
     readonly stress_case: StressCase;
     readonly net_pnl_base: string;
@@ -104,6 +104,13 @@ export interface CompletedRun {
     readonly trace_id: string;
   };
 }
+
+type ArtifactFold = ResearchArtifact<'walkforward-results'>['folds'][number];
+
+/** A fold as the ledger keeps it. Net is gross less all costs but `open_cost`, which stands with the costs here. */
+export type LedgerFold = Omit<ArtifactFold, 'cost_assumptions'> & {
+  readonly cost_assumptions: ArtifactFold['cost_assumptions'] & Pick<ArtifactFold, 'open_cost'>;
+};
 
 export type RunRowsResult =
   { readonly ok: true; readonly rows: RunRows } | { readonly ok: false; readonly refusal: PersistenceRefusal };
@@ -298,7 +305,10 @@ const completedRun = (runId: string, listedAs: Listing, contentOf: Reading): Com
       spec_key: specListed.key,
       spec_sha256: specListed.sha256,
     },
-    folds: walkForward.folds,
+    folds: walkForward.folds.map((fold) => ({
+      ...fold,
+      cost_assumptions: { ...fold.cost_assumptions, open_cost: fold.open_cost },
+    })),
     stressCases: stress.cases,
     gate: {
       target: report.target,

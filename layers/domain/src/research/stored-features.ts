@@ -18,7 +18,7 @@ export const storedLookAheadOf = (
   let rowsCompared = 0;
   for (const { from, to } of stretchesOf(series)) {
     const settled = Math.min(to, from + settlingBars);
-    rowsCompared += to - settled;
+    for (let row = settled; row < to; row += 1) if (isTold(stored, row)) rowsCompared += 1;
     for (const { name, scale } of recomputed)
       for (let row = settled; row < to; row += 1)
         if (!near(stored[name][row], causal[name][row], scaleOf(scale, series, row))) differs[row] = 1;
@@ -74,10 +74,18 @@ const recomputed: readonly RecomputedColumn[] = [
   { name: 'vol_realized_w60s', scale: 0.001 },
 ];
 
+/** Whether anything of a row was stored that somebody computed; the price is that of the bar. */
+const isTold = (stored: FeatureColumns, row: number): boolean =>
+  recomputed.some(({ name }) => name !== 'price' && !Number.isNaN(stored[name][row] ?? Number.NaN)) ||
+  !Number.isNaN(stored.vwap_session[row] ?? Number.NaN);
+
 /** Share of its scale by which another machine's arithmetic may move a value; what is planted moves it by far more. */
 const tolerance = 1e-6;
 /** The same of what one bar moves an average by that thousands of bars hold: a thousandth of the value. */
 const movedTolerance = 1e-9;
+
+/** Share of the price by which rounding moves a value that stands still; a bar of a year's average moves it by far more. */
+const unmovedShare = 1e-14;
 
 /** Bars after which the slowest average has forgotten all but 1e-9 of what came before them, and every window is full. */
 const settlingBars = 300;
@@ -90,40 +98,61 @@ const near = (stored: number | undefined, causal: number | undefined, scale: num
   stored === undefined || Number.isNaN(stored) || Math.abs(stored - (causal ?? Number.NaN)) <= tolerance * scale;
 
 /**
+ * What the bars between one known value of an average and the next one did to it.
+ * @param shares volume of those bars; `sharesSince` that of all bars up to them
+ * @param pull how far their prices stood from the average before them, weighed by volume; `moved` what that did to it
+ */
+type VisitMove = (row: number, shares: number, sharesSince: number, pull: number, moved: number) => void;
+
+/** A row that was not stored hides nothing: what its bar did shows in the next one that was. */
+const eachMove = (
+  { high, low, close, volume }: SymbolSeries,
+  average: Float64Array,
+  from: number,
+  to: number,
+  visit: VisitMove,
+): void => {
+  let before = Number.NaN;
+  let [shares, pull, sharesSince] = [0, 0, 0];
+  for (let row = from; row < to; row += 1) {
+    const after = average[row] ?? Number.NaN;
+    if (!Number.isNaN(before)) {
+      const own = volume[row] ?? 0;
+      shares += own;
+      sharesSince += own;
+      pull += own * (((high[row] ?? 0) + (low[row] ?? 0) + (close[row] ?? 0)) / 3 - before);
+      if (!Number.isNaN(after)) visit(row, shares, sharesSince, pull, after - before);
+    }
+    if (Number.isNaN(after)) continue;
+    before = after;
+    shares = 0;
+    pull = 0;
+  }
+};
+
+/**
  * The average of all bars has summed since the stream began, which may be long before the first bar here. How much it had
  * summed by then follows from the bar that moved it most; with that, every other bar has to move it as far as it did.
  */
 const markRunningAverage = (
   differs: Uint8Array,
-  { high, low, close, volume }: SymbolSeries,
+  series: SymbolSeries,
   average: Float64Array,
   from: number,
   to: number,
 ): void => {
-  /** How far a bar's price stood from the average before it, and what the bar moved that by. */
-  const moveOf = (row: number): readonly [away: number, moved: number] => {
-    const before = average[row - 1] ?? Number.NaN;
-    const price = ((high[row] ?? 0) + (low[row] ?? 0) + (close[row] ?? 0)) / 3;
-    return [price - before, (average[row] ?? Number.NaN) - before];
-  };
-  let [sharesSince, sharesBefore, most] = [0, Number.NaN, 0];
-  for (let row = from + 1; row < to; row += 1) {
-    const shares = volume[row] ?? 0;
-    sharesSince += shares;
-    const [away, moved] = moveOf(row);
-    if (Math.abs(moved) <= most) continue;
+  let [sharesBefore, most] = [Infinity, 0];
+  eachMove(series, average, from, to, (_row, _shares, sharesSince, pull, moved) => {
+    if (!(Math.abs(moved) > most)) return;
     most = Math.abs(moved);
-    sharesBefore = (shares * away) / moved - sharesSince;
-  }
-  if (most === 0) return;
-  sharesSince = 0;
-  for (let row = from + 1; row < to; row += 1) {
-    const shares = volume[row] ?? 0;
-    sharesSince += shares;
-    const [away, moved] = moveOf(row);
-    if (Math.abs(moved - (shares * away) / (sharesBefore + sharesSince)) > movedTolerance * (close[row] ?? 0))
-      differs[row] = 1;
-  }
+    sharesBefore = pull / moved - sharesSince;
+  });
+  eachMove(series, average, from, to, (row, shares, sharesSince, pull, moved) => {
+    const close = series.close[row] ?? 0;
+    // However much was summed before, what trades away from an average moves it: one that stands still knows its end.
+    const stands = most <= unmovedShare * close && Math.abs(pull) > tolerance * close * shares;
+    if (stands || Math.abs(moved - pull / (sharesBefore + sharesSince)) > movedTolerance * close) differs[row] = 1;
+  });
 };
 
 /** Bars between two trading days that are missing: within it, state runs on from one session into the next. */

@@ -1,4 +1,4 @@
-import { toText, type AccountLabel } from '@torghut/domain';
+import { parseInstant, toText, type AccountLabel, type Instant } from '@torghut/domain';
 import type {
   CompletedRun,
   PersistenceCode,
@@ -65,6 +65,14 @@ export const postgresResearchLedger = (pool: Pool, account: AccountLabel): Resea
           );
         return { distinct };
       }),
+
+    running: async (windowEnd) => {
+      const { rows } = await pool.query<{ run_id: string }>(
+        `SELECT run_id FROM research_runs WHERE account_label = $1 AND window_end = $2 AND status = 'running' ORDER BY strategy_id`,
+        [account, toText(windowEnd)],
+      );
+      return rows.map(({ run_id: runId }) => runId);
+    },
 
     fail: (runId, code, detail, now) =>
       changing((client) => endRunning(client, account, runId, { code, detail, at: toText(now) })),
@@ -195,13 +203,14 @@ interface RunRow {
   readonly status: RunStatus;
   readonly failure_code: RunFailureCode | null;
   readonly manifest_sha256: string | null;
+  readonly window_end: Instant;
   readonly identity: CompletedRun['run'];
 }
 
 const store = async (client: Queryable, account: AccountLabel, rows: RunRows, at: string): Promise<StoreOutcome> => {
   await lockChain(client);
   const { rows: found } = await client.query<RunRow>(
-    `SELECT r.id, r.status, r.failure_code, r.manifest_sha256, jsonb_build_object('target', r.target, 'strategy_id', r.strategy_id,
+    `SELECT r.id, r.status, r.failure_code, r.manifest_sha256, r.window_end, jsonb_build_object('target', r.target, 'strategy_id', r.strategy_id,
        'strategy_type', r.strategy_type, 'strategy_version', r.strategy_version, 'code_hash', r.code_hash,
        'feature_contract_hash', f.hash, 'execution_model_hash', r.execution_model_hash, 'split_plan_hash', r.split_plan_hash,
        'policy_digest', r.policy_digest) AS identity
@@ -235,6 +244,13 @@ const store = async (client: Queryable, account: AccountLabel, rows: RunRows, at
         `${column}: expected ${run.identity[column as keyof CompletedRun['run']]} as in the row of the run, found ${value}`,
       );
     }
+    // A key that was given up may be in other hands, and they may write any date: the ledger knows when the run was.
+    const evaluatedAt = outcome.gate.evaluated_at;
+    if (parseInstant(evaluatedAt) !== run.window_end)
+      return refused(
+        'verdict_misdated',
+        `evaluated_at: expected ${toText(run.window_end)}, the end of the window in the row of the run, found ${evaluatedAt}`,
+      );
     await insertCompleted(client, run.id, outcome);
   }
   const completed = outcome.status === 'completed' ? outcome : null;

@@ -34,8 +34,15 @@ it('finds in any number of threads what one thread finds, and leaves none behind
 });
 
 it('finds the same of signals that were stored, and of what stress moves of them', async () => {
-  const stored = { ...input, features: input.series.map(featuresOf) };
-  expect(await inThreads(2, stored)).toEqual(await backtest(inThisThread(stored)));
+  const features = input.series.map((series) => {
+    const computed = featuresOf(series);
+    return { ...computed, rsi14: computed.rsi14.map((value) => Math.min(100, value + 5)) };
+  });
+  const stored = { ...input, features };
+  const alone = await backtest(inThisThread(stored));
+  // Otherwise threads that compute them anew would find the same.
+  expect(alone.stress).not.toEqual((await backtest(inThisThread(input))).stress);
+  expect(await inThreads(2, stored)).toEqual(alone);
 });
 
 it('works in threads that were started before there was anything to do, for one plan after another', async () => {
