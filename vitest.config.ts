@@ -17,12 +17,10 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 20_000,
     maxWorkers: 2,
+    // One process for many files: to load the packages once for each of them takes longer than the tests.
+    isolate: false,
     projects: [
-      {
-        extends: true,
-        // One process for many files: to load the packages once for each of them takes longer than the tests.
-        test: { name: 'pure', include: ['test/**/*.test.ts'], exclude: databaseTests, setupFiles, isolate: false },
-      },
+      { extends: true, test: { name: 'pure', include: ['test/**/*.test.ts'], exclude: databaseTests, setupFiles } },
       {
         extends: true,
         test: {
