@@ -1,3 +1,4 @@
+import type { FeatureName } from '../features/contract.ts';
 import type { Rejection } from '../strategy/plugin.ts';
 import type { BoundStrategy } from '../strategy/registry.ts';
 import { viewOf, type FeatureColumns } from './features.ts';
@@ -14,30 +15,42 @@ export interface Desires {
   readonly rejections: Readonly<Record<string, number>>;
 }
 
+/** Different rejections that are counted one by one; plugins have a few, which they make once. */
+const mostRejections = 1_000;
+
 /**
  * Counts the conditions of rejections. A market that is rejected stays so for many bars, and plugins make their rejections
  * once: as long as the same one comes again, nothing but its number grows.
  */
 class RejectionTally {
   readonly #counts = new Map<string, number>();
+  readonly #times = new Map<Rejection, number>();
   #last: Rejection | null = null;
-  #times = 0;
+  #inRow = 0;
 
   add(rejection: Rejection): void {
     if (rejection !== this.#last) {
-      this.#flush();
+      this.#keep();
       this.#last = rejection;
     }
-    this.#times += 1;
+    this.#inRow += 1;
+  }
+
+  #keep(): void {
+    if (this.#last === null) return;
+    this.#times.set(this.#last, (this.#times.get(this.#last) ?? 0) + this.#inRow);
+    this.#inRow = 0;
+    if (this.#times.size >= mostRejections) this.#flush();
   }
 
   #flush(): void {
-    for (const condition of this.#last?.conditions ?? [])
-      this.#counts.set(condition, (this.#counts.get(condition) ?? 0) + this.#times);
-    this.#times = 0;
+    for (const [{ conditions }, times] of this.#times)
+      for (const condition of conditions) this.#counts.set(condition, (this.#counts.get(condition) ?? 0) + times);
+    this.#times.clear();
   }
 
   entries(): [string, number][] {
+    this.#keep();
     this.#flush();
     return [...this.#counts];
   }
@@ -51,6 +64,22 @@ const withoutOneOf = (columns: readonly Float64Array[], rows: number): Uint8Arra
   return without;
 };
 
+/** Of columns that are asked about more than once: candidates of a strategy need the same ones. */
+const incompleteRows = new WeakMap<FeatureColumns, Map<string, Uint8Array>>();
+const incompleteRowsOf = (columns: FeatureColumns, names: readonly FeatureName[]): Uint8Array => {
+  const known = incompleteRows.get(columns) ?? new Map<string, Uint8Array>();
+  incompleteRows.set(columns, known);
+  const key = names.join();
+  const found =
+    known.get(key) ??
+    withoutOneOf(
+      names.map((name) => columns[name]),
+      columns.price.length,
+    );
+  known.set(key, found);
+  return found;
+};
+
 /**
  * Shows every row of the contract's ranges to a strategy, through the evaluator that live trading calls. Depends on
  * nothing but its arguments; an exception of the strategy is not caught, since a candidate that fails is a failed run.
@@ -60,10 +89,7 @@ export const desiresOf = (columns: FeatureColumns, inRange: Uint8Array, bound: B
   const actions = new Int8Array(rows);
   const confidence = new Float64Array(rows);
   const rejections = new RejectionTally();
-  const incomplete = withoutOneOf(
-    bound.requiredFeatures.map((name) => columns[name]),
-    rows,
-  );
+  const incomplete = incompleteRowsOf(columns, bound.requiredFeatures);
   const view = viewOf(columns, bound.requiredFeatures);
   let evaluations = 0;
   let nulls = 0;

@@ -91,17 +91,42 @@ const restrictedShorts = ({ low, close, sessions }: SymbolSeries): Uint8Array =>
   return restricted;
 };
 
+/** A market with what it was made of, for one that differs from it in parts. */
+export interface MarketBasis {
+  readonly market: Market;
+  readonly volatility: Float64Array;
+  readonly model: ExecutionModel;
+}
+
 /**
  * The market of one symbol under an execution model.
  * @param volatility per bar, NaN where unknown
+ * @param basis another market of the symbol: what follows from the same columns and the same rules is taken from it
  * @throws RangeError when the spread table does not cover a price
  */
-export const marketOf = (series: SymbolSeries, volatility: Float64Array, model: ExecutionModel): Market => ({
-  series,
-  halfSpread: halfSpreads(series, volatility, model.spread),
-  meanMinuteVolume: meanMinuteVolumes(series),
-  shortRestricted:
-    model.shorts.allowed && model.shorts.rule_201 ? restrictedShorts(series) : new Uint8Array(series.close.length),
-  seed: model.seed,
-  drawSeeds: series.sessions.map(({ date }) => seedOf(sha256(`${model.seed}|${series.symbol}|${date}`))),
-});
+export const marketOf = (
+  series: SymbolSeries,
+  volatility: Float64Array,
+  model: ExecutionModel,
+  basis: MarketBasis | null = null,
+): Market => {
+  const like = basis?.market.series;
+  const sameBars = (...names: readonly ('start' | 'low' | 'close' | 'volume' | 'halfSpread' | 'sessions')[]): boolean =>
+    like !== undefined && like.symbol === series.symbol && names.every((name) => like[name] === series[name]);
+  const { spread, shorts, seed } = model;
+  const basisOf = (holds: boolean): Market | null => (holds && basis !== null ? basis.market : null);
+  return {
+    series,
+    halfSpread:
+      basisOf(sameBars('close', 'halfSpread') && basis?.volatility === volatility && basis.model.spread === spread)
+        ?.halfSpread ?? halfSpreads(series, volatility, spread),
+    meanMinuteVolume: basisOf(sameBars('start', 'volume', 'sessions'))?.meanMinuteVolume ?? meanMinuteVolumes(series),
+    shortRestricted:
+      basisOf(sameBars('low', 'close', 'sessions') && basis?.model.shorts === shorts)?.shortRestricted ??
+      (shorts.allowed && shorts.rule_201 ? restrictedShorts(series) : new Uint8Array(series.close.length)),
+    seed,
+    drawSeeds:
+      basisOf(sameBars('sessions') && basis?.model.seed === seed)?.drawSeeds ??
+      series.sessions.map(({ date }) => seedOf(sha256(`${seed}|${series.symbol}|${date}`))),
+  };
+};

@@ -160,7 +160,7 @@ export const stressed: Readonly<
 };
 
 /** Features that no price moves: of quotes and of clocks. */
-const unmoved: ReadonlySet<FeatureName> = new Set(['imbalance_spread', 'staleness_ms']);
+export const unmoved: ReadonlySet<FeatureName> = new Set(['imbalance_spread', 'staleness_ms']);
 
 /**
  * Stored features under changed prices: each is moved by as much as the change moves the one that bars give, so that a

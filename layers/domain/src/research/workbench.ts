@@ -1,21 +1,27 @@
 import { hashJson, sha256 } from '../canonical-json.ts';
 import { feeTypes } from '../profit/fee-table.ts';
 import type { StressCase } from '../enumerations.ts';
+import { featureFields, type FeatureName } from '../features/contract.ts';
 import type { BoundStrategy } from '../strategy/registry.ts';
 import type { Block } from './blocks.ts';
 import { desiresOf, type Desires } from './desires.ts';
 import { simulate } from './engine.ts';
 import { checkInput, type EvaluationInput } from './evaluation-input.ts';
 import { executionModelHash, type ExecutionModel } from './execution-model.ts';
-import { featuresOf, rowsInRange, type FeatureColumns } from './features.ts';
+import { featuresOf, lazyColumns, rowsInRange, type FeatureColumns } from './features.ts';
 import { noFees, sessionFeesOn, type SessionFees } from './fees.ts';
 import { marketOf, type Market } from './market.ts';
 import type { SymbolSeries } from './series.ts';
-import { carriedOver, stressed, type StressedInput } from './stress.ts';
+import { carriedOver, stressed, unmoved, type StressedInput } from './stress.ts';
 
 const digested = ['start', 'open', 'high', 'low', 'close', 'volume'] as const;
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);
+
+/** Features that strategies read in every case, and those with a range, of which prices move each. */
+const movedByPrices: readonly FeatureName[] = featureFields.flatMap(({ name, required, min, max }) =>
+  (required || min !== null || max !== null) && !unmoved.has(name) ? [name] : [],
+);
 
 export type EvaluationCase = 'base' | StressCase;
 
@@ -30,8 +36,8 @@ export interface Scene {
 /** What every task begins with for one symbol: plain columns, so that threads can share what one of them computed. */
 export interface Groundwork {
   readonly scene: Scene;
-  /** Features as the bars give them, where others were stored. */
-  readonly computed: FeatureColumns | null;
+  /** Features as the bars give them, where others were stored: those that more than one task reads. */
+  readonly computed: Partial<FeatureColumns> | null;
 }
 
 /** A strategy with its parameters, and a name that no other strategy or parameters have. */
@@ -58,7 +64,7 @@ export class Workbench {
   readonly #scenes: (Scene | undefined)[] = [];
   /** Of the candidate asked for last, undisturbed, by symbol: those of all would be as large as the data. */
   #wanted: { readonly name: string; readonly desires: (Desires | undefined)[] } = { name: '', desires: [] };
-  readonly #digests = new WeakMap<SymbolSeries, string>();
+  readonly #digests = new WeakMap<Float64Array, string>();
   readonly #groundwork: readonly Groundwork[];
 
   /** @param groundwork by symbol, laid under the same input and model; what is missing is computed */
@@ -105,12 +111,17 @@ export class Workbench {
 
   /** Features as the bars of a symbol give them. Those of all symbols are as large as the data: kept only as groundwork. */
   computed(symbol: number): FeatureColumns {
-    const known = this.input.features === null ? this.base(symbol).columns : this.#groundwork[symbol]?.computed;
-    return known ?? featuresOf(this.#series(symbol));
+    if (this.input.features === null) return this.base(symbol).columns;
+    const known = this.#groundwork[symbol]?.computed;
+    const own = featuresOf(this.#series(symbol));
+    return lazyColumns((name) => known?.[name] ?? own[name]);
   }
 
   layGroundwork(symbol: number): Groundwork {
-    return { scene: this.base(symbol), computed: this.input.features === null ? null : this.computed(symbol) };
+    const scene = this.base(symbol);
+    if (this.input.features === null) return { scene, computed: null };
+    const columns = this.computed(symbol);
+    return { scene, computed: Object.fromEntries(movedByPrices.map((name) => [name, columns[name]])) };
   }
 
   /** What a candidate wants in a scene of a symbol. Cases that leave the features as they are share one answer. */
@@ -136,16 +147,11 @@ export class Workbench {
       return held[row] ?? 0;
     });
     const columns = changed.pricesChanged ? this.#changedFeatures(symbol, changed) : base.columns;
-    const { spread, shorts, seed } = this.model;
-    const sameMarket =
-      changed.series === series &&
-      changed.model.spread === spread &&
-      changed.model.shorts === shorts &&
-      changed.model.seed === seed;
+    const basis = { market: base.market, volatility: base.columns.vol_realized_w60s, model: this.model };
     return {
       columns,
       inRange: changed.pricesChanged ? rowsInRange(columns) : base.inRange,
-      market: sameMarket ? base.market : marketOf(changed.series, columns.vol_realized_w60s, changed.model),
+      market: marketOf(changed.series, columns.vol_realized_w60s, changed.model, basis),
       model: changed.model,
     };
   }
@@ -159,9 +165,12 @@ export class Workbench {
 
   /** Hash of what a scene shows to the market; spreads follow from bars, volatility and model. */
   digest({ market: { series }, model }: Scene): string {
-    const bars = this.#digests.get(series) ?? hashJson(digested.map((name) => sha256(bytesOf(series[name]))));
-    this.#digests.set(series, bars);
-    return hashJson([executionModelHash(model), bars]);
+    const digest = (column: Float64Array): string => {
+      const found = this.#digests.get(column) ?? sha256(bytesOf(column));
+      this.#digests.set(column, found);
+      return found;
+    };
+    return hashJson([executionModelHash(model), hashJson(digested.map((name) => digest(series[name])))]);
   }
 
   /** Shares held after each bar of the undisturbed run. */
