@@ -69,7 +69,6 @@ const databaseSecret = z.object({
 
 const placeKeys = ['host', 'port', 'dbname', 'username'] as const;
 
-
 export interface DatabaseOptions {
   readonly address: DatabaseAddress;
   readonly secrets: SecretsReader;
